@@ -1,0 +1,47 @@
+"""The structs on the wire, one file a speaker: upstream, the dealer, the sender, operators and automation."""
+
+from schemas.events.controls import Condition, Content, Control, Lease
+from schemas.events.deliveries import FINAL_TYPES, Delivery, DeliveryType, Rule
+from schemas.events.sends import Outcome, Return, Send
+from schemas.events.suppressions import Suppression, SuppressionReason, SuppressionRequest
+from schemas.events.upstream import (
+    Address,
+    Cap,
+    Campaign,
+    Destination,
+    DkimKey,
+    Domain,
+    Egress,
+    Kind,
+    Recipient,
+    Tenant,
+    Via,
+)
+
+__all__ = [
+    "FINAL_TYPES",
+    "Address",
+    "Campaign",
+    "Cap",
+    "Condition",
+    "Content",
+    "Control",
+    "Delivery",
+    "DeliveryType",
+    "Destination",
+    "DkimKey",
+    "Domain",
+    "Egress",
+    "Kind",
+    "Lease",
+    "Outcome",
+    "Recipient",
+    "Return",
+    "Rule",
+    "Send",
+    "Suppression",
+    "SuppressionReason",
+    "SuppressionRequest",
+    "Tenant",
+    "Via",
+]

@@ -1,0 +1,79 @@
+"""What the dealer and the sender say to each other: a send that was dealt, and one that comes back."""
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from schemas.events.deliveries import Delivery
+from schemas.events.fields import CampaignId, Kind, OnUncertain, RecipientId, Slot, TenantId, Timestamp
+from schemas.events.suppressions import Suppression
+from schemas.events.upstream import Destination
+
+SendId = Annotated[str, Meta(pattern=r"^[0-9a-f]{32}$", description="128-bit hash, see schemas.ids.send_id.")]
+
+
+class Views(msgspec.Struct, frozen=True, kw_only=True):
+    """How far the dealer's replicated views had read (next offset, summed over partitions) when it decided."""
+
+    campaigns: int = 0
+    egress: int = 0
+    suppressions: int = 0
+
+
+class Send(msgspec.Struct, frozen=True, kw_only=True):
+    """One mail dealt to one slot.
+
+    `deal` counts dealings of this send id, `attempt` its SMTP transactions so far.  `created_at` is the Date header.
+    The source coordinates are those of the recipient event as upstream wrote it.
+    """
+
+    send_id: SendId
+    tenant: TenantId
+    campaign_id: CampaignId
+    kind: Kind
+    recipient_id: RecipientId
+    to: Destination
+    variables: dict[str, Any]
+    content: str
+    created_at: Timestamp
+    queued_at: Timestamp
+    deal: int
+    attempt: int
+    pool: str
+    slot: Slot
+    gate_partition: int
+    weights_version: int
+    due: Timestamp
+    expire_at: Timestamp
+    provider: str
+    on_uncertain: OnUncertain
+    cap_class: str | None
+    source_topic: str
+    source_partition: int
+    source_offset: int
+    views: Views = Views()
+
+
+class Return(msgspec.Struct, frozen=True, kw_only=True):
+    """A send that comes back to its dealer.
+
+    `retry` was deferred by the receiver, `parked` could not go now, `drained` lost its slot; each is dealt again
+    when `due`.  `give_back` ended without reaching anyone: its place under the frequency cap is free again.
+    """
+
+    kind: Literal["retry", "parked", "drained", "give_back"]
+    send: Send
+    due: Timestamp
+    reason: str
+    at: Timestamp
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What a sender wrote in its journal of one (send id, deal): enough to redo its effects, never to send again."""
+
+    send_id: SendId
+    deal: int
+    delivery: Delivery
+    returned: Return | None = None
+    suppression: Suppression | None = None

@@ -1,0 +1,1 @@
+"""What the rooms run on: settings, Kafka, ClickHouse, processes, clock."""

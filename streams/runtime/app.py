@@ -1,0 +1,63 @@
+"""The Faust app of a role, set up so that what FAUST.md warns of can't happen.
+
+Topics are raw bytes and `acks=False`: offsets are the ledger's.  No web server, no topic declared by Faust, no table
+of Faust's: state lives in `streams.runtime.tables`.
+"""
+
+from typing import Any
+
+import faust
+from yarl import URL
+
+from streams.runtime.settings import Settings
+from streams.runtime.transport import EvenpostTransport, Ledger
+
+# How many records one fetch hands over; bounds what a rebalance throws away (FAUST.md 21).
+MAX_POLL_RECORDS = 1_000
+COMMIT_INTERVAL_S = 1.0
+# The group protocol's advice: three heartbeats must be lost before a member counts as dead.
+HEARTBEATS_PER_SESSION = 4
+
+
+class EvenpostApp(faust.App):
+    """A Faust app that knows our settings and its ledger."""
+
+    settings: Settings
+    ledger: Ledger
+
+    def _new_transport(self) -> EvenpostTransport:
+        return EvenpostTransport(self.conf.broker_consumer, self, loop=self.loop)
+
+    def source(self, name: str) -> Any:
+        """A declared topic as a source of raw records."""
+        return self.topic(
+            self.settings.topic(name), key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw",
+            acks=False,
+        )
+
+
+def make_app(role: str, settings: Settings) -> EvenpostApp:
+    """An app whose consumer group is the role's."""
+    kafka = settings.kafka
+    app = EvenpostApp(
+        f"{kafka.prefix}{role}",
+        broker=[URL(f"aiokafka://{server}") for server in str(kafka.bootstrap).split(",")],
+        store="memory://",
+        datadir=str(settings.data_dir / "faust" / role),
+        value_serializer="raw",
+        key_serializer="raw",
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        web_enabled=False,
+        stream_wait_empty=False,
+        broker_commit_interval=COMMIT_INTERVAL_S,
+        broker_session_timeout=kafka.session_timeout_s,
+        broker_rebalance_timeout=kafka.session_timeout_s * 2,
+        broker_heartbeat_interval=kafka.session_timeout_s / HEARTBEATS_PER_SESSION,
+        broker_max_poll_records=MAX_POLL_RECORDS,
+        broker_credentials=None,
+        consumer_auto_offset_reset="earliest",
+    )
+    app.settings = settings
+    app.ledger = Ledger()
+    return app

@@ -1,0 +1,113 @@
+"""Who owns which partition in this process, and the hand-over of events to the owners.
+
+On assignment an owner is made for each partition number and started in the background (a rebalance does not wait
+for recovery).  On revocation every owner finishes or gives back what it has begun, *then* offsets are committed,
+*then* all is dropped (FAUST.md 2).  An owner whose inbox is long has its partition paused, so that one slow partition
+never stalls the others (FAUST.md 19).
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
+
+import structlog
+from faust.types import TP
+
+from streams.runtime.app import EvenpostApp
+
+log = structlog.get_logger(__name__)
+
+# Above HIGH an owner's partition is not fetched any more, below LOW it is again.
+HIGH = 4_000
+LOW = 1_000
+
+
+class Owner(Protocol):
+    """What has exclusive charge of one partition number."""
+
+    async def run(self) -> None:
+        """Become the owner (fence, recover), then work until stopped.  Events may arrive before that is done."""
+
+    def put(self, message: Any) -> None:
+        """Take an event (a Faust message) over."""
+
+    def backlog(self) -> int:
+        """How many events wait."""
+
+    async def stop(self) -> None:
+        """Finish or give back what was begun; forget the rest."""
+
+
+class Ownership:
+    """The owners of this process."""
+
+    def __init__(self, app: EvenpostApp, make_owner: Callable[[int], Owner]) -> None:
+        self._app = app
+        self._make_owner = make_owner
+        self._owners: dict[int, Owner] = {}
+        self._running: set[asyncio.Task[None]] = set()
+        self._paused: set[TP] = set()
+        self.failed: asyncio.Future[None] | None = None
+        app.on_partitions_assigned.connect(self._assigned)
+        app.on_partitions_revoked.connect(self._revoked)
+
+    @property
+    def partitions(self) -> tuple[int, ...]:
+        """The partition numbers owned now."""
+        return tuple(sorted(self._owners))
+
+    def owners(self) -> Iterable[Owner]:
+        """The owners themselves."""
+        return self._owners.values()
+
+    async def _assigned(self, _: Any, assigned: set[TP], **__: Any) -> None:
+        for partition in sorted({tp.partition for tp in assigned}):
+            if partition not in self._owners:
+                owner = self._owners[partition] = self._make_owner(partition)
+                task = asyncio.create_task(owner.run(), name=f"owner-{partition}")
+                self._running.add(task)
+                task.add_done_callback(self._ended)
+        log.info("assigned", partitions=self.partitions)
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        self._running.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self.fail(task.exception())
+
+    def fail(self, error: BaseException | None) -> None:
+        """An owner can't go on: the process must end and be started anew."""
+        if self.failed is not None and not self.failed.done() and error is not None:
+            self.failed.set_exception(error)
+
+    async def _revoked(self, _: Any, revoked: set[TP], **__: Any) -> None:
+        await self.release()
+
+    async def release(self) -> None:
+        """Let every owner finish, commit what is done, forget the rest."""
+        owners, self._owners = list(self._owners.values()), {}
+        results = await asyncio.gather(*(owner.stop() for owner in owners), return_exceptions=True)
+        for result in results:
+            if isinstance(result, Exception):
+                log.warning("owner did not stop cleanly", error=repr(result))
+        await self._app.consumer.commit()
+        self._app.ledger.drop()
+        self._paused.clear()
+        if owners:
+            log.info("released", partitions=len(owners))
+
+    def hand_over(self, message: Any) -> None:
+        """Give an event to its partition's owner; of a partition that is not ours any more, drop it."""
+        owner = self._owners.get(message.partition)
+        if owner is None:
+            return
+        owner.put(message)
+        if owner.backlog() >= HIGH and message.tp not in self._paused:
+            self._paused.add(message.tp)
+            self._app.consumer.on_buffer_full(message.tp)
+
+    def resume(self, owner: Owner, partition: int) -> None:
+        """Fetch the partition again where its owner has worked its backlog off."""
+        if self._paused and owner.backlog() <= LOW:
+            for tp in [tp for tp in self._paused if tp.partition == partition]:
+                self._paused.discard(tp)
+                self._app.consumer.on_buffer_drop(tp)

@@ -1,0 +1,143 @@
+"""Settings: one tree, read from `evenpost.toml` and overridden by `EVENPOST_…` variables.
+
+`EVENPOST_KAFKA__BOOTSTRAP` sets `kafka.bootstrap`.  Nothing listens beyond loopback unless a setting says so.
+Secrets are files below `data_dir/keys` by default (made at first use) or given as values, and are masked when shown.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+CONFIG_ENV = "EVENPOST_CONFIG"
+DEFAULT_CONFIG = "evenpost.toml"
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class Section(BaseModel):
+    """A part of the settings; an unknown name is an error, so that a typo does not pass in silence."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class KafkaSettings(Section):
+    """The cluster: `bootstrap` unset = the embedded broker in `data_dir/kafka`."""
+
+    bootstrap: str | None = None
+    prefix: str = "evenpost."
+    gate_partitions: Annotated[int, Field(ge=1, le=1000)] = 12
+    slots: Annotated[int, Field(ge=1, le=1000)] = 64
+    replication: Annotated[int, Field(ge=1, le=10)] = 1
+    session_timeout_s: Annotated[float, Field(ge=6, le=300)] = 12.0
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
+    sasl_username: str | None = None
+    sasl_password: SecretStr | None = None
+    ssl_ca_file: Path | None = None
+
+
+class ClickHouseSettings(Section):
+    """The warehouse: `dsn` unset = the embedded engine in `data_dir/clickhouse`; `sql_port` answers read-only SQL."""
+
+    dsn: str | None = None
+    database: str = "evenpost"
+    sql_host: str = "127.0.0.1"
+    sql_port: Port = 8123
+
+
+class SmtpSettings(Section):
+    """How mail leaves: by MX or one smarthost.  Times in seconds, after RFC 5321 4.5.3.2."""
+
+    route: str = "mx"
+    port: Port = 25
+    starttls: Literal["opportunistic", "require", "never"] = "opportunistic"
+    connections_per_host: Annotated[int, Field(ge=1, le=100)] = 4
+    connections_per_slot: Annotated[int, Field(ge=1, le=1000)] = 16
+    messages_per_connection: Annotated[int, Field(ge=1, le=100_000)] = 100
+    idle_s: float = 10.0
+    connect_timeout_s: float = 30.0
+    command_timeout_s: float = 300.0
+    data_timeout_s: float = 120.0
+    final_timeout_s: float = 600.0
+
+    @field_validator("route")
+    @classmethod
+    def _route(cls, value: str) -> str:
+        if value == "mx":
+            return value
+        kind, _, rest = value.partition(":")
+        host, _, port = rest.rpartition(":")
+        if kind != "smarthost" or not host or not port.isdecimal() or not 0 < int(port) < 65536:
+            raise ValueError("must be 'mx' or 'smarthost:HOST:PORT'")
+        return value
+
+
+class DnsSettings(Section):
+    """Resolvers as `ADDRESS` or `ADDRESS:PORT`, comma-separated; empty = the system's."""
+
+    servers: str = ""
+    timeout_s: float = 5.0
+
+
+class MailSettings(Section):
+    """What every message carries: the unsubscribe address and how long a mail is worth sending."""
+
+    unsubscribe_url: str = "https://unsubscribe.evenpost.example/u"
+    feedback_id: str = "evenpost"
+    marketing_expire_s: float = 24 * 3600.0
+    transactional_expire_s: float = 4 * 3600.0
+    unknown_campaign_wait_s: float = 600.0
+    retry_scale: Annotated[float, Field(gt=0)] = 1.0
+
+
+class SecretSettings(Section):
+    """Keys; unset = a file below `data_dir/keys`, made at first use.  Back up `address_id`: it names every address."""
+
+    address_id: SecretStr | None = None
+    address_id_version: int = 1
+    token: SecretStr | None = None
+
+
+class Settings(BaseSettings):
+    """The whole tree."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="EVENPOST_", env_nested_delimiter="__", extra="ignore", frozen=True, nested_model_default_partial_update=True
+    )
+
+    data_dir: Path = Path("evenpost-data")
+    dkim_dir: Path | None = None
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    providers: dict[str, str] = Field(default_factory=dict)
+    kafka: KafkaSettings = KafkaSettings()
+    clickhouse: ClickHouseSettings = ClickHouseSettings()
+    smtp: SmtpSettings = SmtpSettings()
+    dns: DnsSettings = DnsSettings()
+    mail: MailSettings = MailSettings()
+    secrets: SecretSettings = SecretSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Order: arguments, environment, file."""
+        del dotenv_settings, file_secret_settings
+        file = Path(os.environ.get(CONFIG_ENV, DEFAULT_CONFIG))
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=file)
+
+    @property
+    def key_root(self) -> Path:
+        """Where tenants' DKIM key files are looked up; only senders read it."""
+        return self.dkim_dir or self.data_dir
+
+    def topic(self, name: str) -> str:
+        """A topic's full name in this deployment."""
+        return f"{self.kafka.prefix}{name}"

@@ -1,0 +1,85 @@
+"""Faust's consumer on aiokafka, committing what the ledger says and nothing else (FAUST.md 1-5, 12, 13, 21).
+
+Stock Faust derives offsets from acks; here agents report to `app.ledger`, topics are declared with `acks=False`, and
+every road by which Faust commits (timer, rebalance, stop) ends in `force_commit` below.
+"""
+
+from typing import Any
+
+import aiokafka
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport, server_list
+from faust.types import TP
+
+from streams.runtime.clients import aiokafka_security
+from streams.runtime.transport.assignor import CoPartitionedAssignor
+from streams.runtime.transport.ledger import Ledger
+
+
+# A fetch waits this long for its first byte.  Data answers at once; it only bounds how stale an empty answer is.
+FETCH_WAIT_MS = 250
+
+
+class EvenpostConsumerThread(AIOKafkaConsumerThread):
+    """The thread that runs aiokafka: our assignor, committed records only."""
+
+    def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
+        conf = self.app.conf
+        return aiokafka.AIOKafkaConsumer(
+            client_id=conf.broker_client_id,
+            group_id=conf.id,
+            group_instance_id=conf.consumer_group_instance_id,
+            bootstrap_servers=server_list(transport.url, transport.default_port),
+            partition_assignment_strategy=[CoPartitionedAssignor],
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            max_poll_records=conf.broker_max_poll_records,
+            max_poll_interval_ms=int(conf.broker_max_poll_interval * 1000),
+            max_partition_fetch_bytes=conf.consumer_max_fetch_size,
+            fetch_max_wait_ms=FETCH_WAIT_MS,
+            request_timeout_ms=int(conf.broker_request_timeout * 1000),
+            session_timeout_ms=int(conf.broker_session_timeout * 1000),
+            rebalance_timeout_ms=int(conf.broker_rebalance_timeout * 1000),
+            heartbeat_interval_ms=int(conf.broker_heartbeat_interval * 1000),
+            isolation_level="read_committed",
+            **aiokafka_security(self.app.settings.kafka),
+        )
+
+    async def _commit(self, offsets: Any) -> bool:
+        """Commit, or say that it did not happen: a failure is tried again at the next interval (FAUST.md 3)."""
+        consumer = self._ensure_consumer()
+        wanted = {
+            aiokafka.TopicPartition(tp.topic, tp.partition): offset
+            for tp, offset in offsets.items()
+            if TP(tp.topic, tp.partition) in self.assignment()
+        }
+        if not wanted:
+            return False
+        try:
+            await consumer.commit(wanted)
+        except aiokafka.errors.KafkaError as error:
+            self.log.warning("Commit failed, will be tried again: %r", error)
+            return False
+        return True
+
+
+class EvenpostConsumer(Consumer):
+    """Faust's consumer: what may be committed comes from the ledger."""
+
+    def _new_consumer_thread(self) -> EvenpostConsumerThread:
+        return EvenpostConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    async def force_commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
+        """Commit each partition's contiguous prefix of done events."""
+        del topics, start_new_transaction
+        ledger: Ledger = self.app.ledger
+        offsets = ledger.committable()
+        if not offsets or not await self._commit(offsets):
+            return False
+        ledger.committed(offsets)
+        return True
+
+
+class EvenpostTransport(Transport):
+    """The transport that an app of ours uses."""
+
+    Consumer = EvenpostConsumer
