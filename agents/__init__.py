@@ -1,0 +1,1 @@
+"""Thin loops: decode, call streams/, emit. No decision lives here."""
