@@ -1,7 +1,7 @@
 """Processes that end with their parent, also when the parent is killed with SIGKILL.
 
-`spawn` starts a program under a supervisor (supervisor.py) that holds one end of a pipe; the other end is in this process
-alone. Whatever ends this process closes the pipe: the supervisor then stops the program, and everything the program
+`spawn` starts a program under a supervisor (supervisor.py) that holds one end of a pipe; the other end is in this
+process alone. Whatever ends this process closes the pipe: the supervisor then stops the program, and everything the program
 started, gracefully first. A killed supervisor takes the program along through PR_SET_PDEATHSIG.
 
 The program leads a session of its own: a Ctrl-C in the terminal reaches only the parent, which stops its children in
@@ -15,8 +15,10 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 import psutil
 
@@ -69,10 +71,8 @@ class Child:
     def signal(self, sign: signal.Signals) -> None:
         """Send the program a signal, if it is alive."""
         if self.alive:
-            try:
+            with suppress(ProcessLookupError):
                 os.kill(self.pid, sign)
-            except ProcessLookupError:
-                pass
 
     def stop(self, grace_s: float = DEFAULT_GRACE_S) -> int:
         """SIGTERM, after `grace_s` seconds SIGKILL to it and its descendants; return as `returncode`."""
@@ -97,17 +97,15 @@ class Child:
 
     def _tell(self, word: str) -> None:
         if self._control is not None and self.alive:
-            try:
+            with suppress(BrokenPipeError):
                 os.write(self._control, word.encode())
-            except BrokenPipeError:
-                pass
 
     def _close_control(self) -> None:
         if self._control is not None:
             os.close(self._control)
             self._control = None
 
-    def __enter__(self) -> Child:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

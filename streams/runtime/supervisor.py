@@ -5,13 +5,14 @@
 1. Become a child subreaper (prctl(2)), so that orphans among the descendants come to us and not to init.
 2. Start the program; the kernel kills it (PR_SET_PDEATHSIG) should this process be killed itself. That signal is tied
    to the *thread* that forked: this process has one thread, the parent may have many, which is why it is here.
-3. Tell its pid on STATUS, then wait for its end or for a word on CONTROL: `T <seconds>` = SIGTERM, then SIGKILL after the
-   grace; `K` = SIGKILL at once; end of file = the parent is gone, however it died = T with the default grace.
+3. Tell its pid on STATUS, then wait for its end or for a word on CONTROL: `T <seconds>` = SIGTERM, then SIGKILL after
+   the grace; `K` = SIGKILL at once; end of file = the parent is gone, however it died = T with the default grace.
 4. When the program has ended, kill what is left of its descendants and end with its exit code (128 + signal if killed).
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import select
@@ -55,10 +56,8 @@ def _descendants(of: int) -> list[int]:
 
 
 def _send(pid: int, sign: signal.Signals) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.kill(pid, sign)
-    except ProcessLookupError:
-        pass
 
 
 def _kill_descendants() -> None:

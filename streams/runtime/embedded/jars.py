@@ -31,8 +31,8 @@ KAFKA_VERSION = "4.3.1"
 LOCK_FILE = Path(__file__).with_name("jgo.lock.toml")
 COORDINATES = (
     f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}",
-    # Kafka speaks SLF4J 1.7; its pom leaves the bridge to log4j 2 to the distribution. `!`: log4j's own list of versions
-    # must not decide about Kafka's jars (it would take kafka-clients 3.9).
+    # Kafka speaks SLF4J 1.7; its pom leaves the bridge to log4j 2 to the distribution. `!`: log4j's own list of
+    # versions (which has kafka-clients 3.9) must not decide about Kafka's jars.
     "org.apache.logging.log4j:log4j-slf4j-impl:2.25.4!",
 )
 # Jars at once: a mirror answers one small file slowly, and more than this is impolite.

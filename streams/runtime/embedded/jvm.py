@@ -38,6 +38,7 @@ def java_argv(
         "-Xlog:disable",
         "-Xlog:all=error:stderr",
         "--enable-native-access=ALL-UNNAMED",  # zstd, lz4 and snappy load native code: no warning on each start
+        "--sun-misc-unsafe-memory-access=allow",  # Kafka unmaps its indexes so: no warning either
         "-Djava.awt.headless=true",
         f"-Dlog4j2.configurationFile={LOG_CONFIG}",
         "-Dlog4j2.disableJmx=true",

@@ -15,6 +15,7 @@ import time
 import uuid
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
@@ -142,7 +143,7 @@ class EmbeddedKafka:
             self._child.kill()
             self._child = self._server = None
 
-    def __enter__(self) -> EmbeddedKafka:
+    def __enter__(self) -> Self:
         self.start()
         return self
 
@@ -191,7 +192,9 @@ class EmbeddedKafka:
             raise self._failure(f"formatting its storage took longer than {FORMAT_LIMIT_S:.0f} s") from None
         # --ignore-formatted keeps the id of a format whose note we lost: the note says what the disk says.
         meta = dict(
-            line.split("=", 1) for line in (self.home / "data" / "meta.properties").read_text().splitlines() if "=" in line
+            line.split("=", 1)
+            for line in (self.home / "data" / "meta.properties").read_text().splitlines()
+            if "=" in line
         )
         (self.home / "cluster-id").write_text(meta["cluster.id"] + "\n")
         return meta["cluster.id"]

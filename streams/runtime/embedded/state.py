@@ -1,7 +1,7 @@
 """Where a data directory's broker is: `kafka/server.json`, for other processes and for the next start.
 
-The file stays after the end (the next start takes the same port again if it is free); whether the broker runs is asked of the machine: pid, its
-command line, and its port.
+The file stays after the end (the next start takes the same port again if it is free); whether the broker runs is asked
+of the machine: pid, its command line, and its port.
 """
 
 from __future__ import annotations
