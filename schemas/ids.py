@@ -90,7 +90,7 @@ def suppression_key(scope: str, channel: str, reason: str, address: str) -> str:
 
 def partition_for(key: bytes, partitions: int) -> int:
     """Place a key as Java's default partitioner does: murmur2, sign bit cleared, modulo."""
-    return (murmur2(key) & 0x7FFFFFFF) % partitions
+    return int(murmur2(key) & 0x7FFFFFFF) % partitions
 
 
 def canonical_address(address: str) -> str:

@@ -2,17 +2,17 @@
 
 from schemas.events.controls import Condition, Content, Control, Lease
 from schemas.events.deliveries import FINAL_TYPES, Delivery, DeliveryType, Rule
+from schemas.events.fields import Kind
 from schemas.events.sends import Outcome, Return, Send
 from schemas.events.suppressions import Suppression, SuppressionReason, SuppressionRequest
 from schemas.events.upstream import (
     Address,
-    Cap,
     Campaign,
+    Cap,
     Destination,
     DkimKey,
     Domain,
     Egress,
-    Kind,
     Recipient,
     Tenant,
     Via,

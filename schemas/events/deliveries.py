@@ -1,6 +1,6 @@
 """What became of a recipient event: one enumeration, said by gate, sender and feedback alike."""
 
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Final, Literal, get_args
 
 import msgspec
 from msgspec import Meta
@@ -8,20 +8,20 @@ from msgspec import Meta
 from schemas.events.fields import CampaignId, Channel, Kind, RecipientId, TenantId, Timestamp
 
 FinalType = Literal[
-    "accepted",  # the receiver took responsibility (RFC 5321 4.2.5: 250 after the dot)
-    "bounced",  # the receiver refused for good
-    "expired",  # not delivered before `expire_at`
-    "suppressed",  # the address is on a suppression list
-    "capped",  # the person had enough mail of this class
-    "duplicate",  # this send id was asked for before
-    "invalid",  # the event or the address can't be sent
-    "rejected",  # we refused: content does not compile or render, or an internal error
-    "cancelled",  # the campaign was cancelled
-    "uncertain",  # nobody knows: the connection broke between the dot and the reply
+    "accepted",
+    "bounced",
+    "expired",
+    "suppressed",
+    "capped",
+    "duplicate",
+    "invalid",
+    "rejected",
+    "cancelled",
+    "uncertain",
 ]
 OtherType = Literal[
-    "waiting",  # the gate keeps it: pace, start, pause, unknown campaign
-    "deferred",  # the receiver said try again later
+    "waiting",
+    "deferred",
     "delivered",
     "opened",
     "clicked",
@@ -31,6 +31,28 @@ OtherType = Literal[
 ]
 DeliveryType = Literal[FinalType, OtherType]
 FINAL_TYPES: frozenset[str] = frozenset(get_args(FinalType))
+
+# docs/deliveries.md and the warehouse's column are written from these words.
+MEANINGS: Final[dict[DeliveryType, str]] = {
+    "accepted": "the receiver took responsibility (RFC 5321 4.2.5: 250 after the dot)",
+    "bounced": "the receiver refused for good",
+    "expired": 'not delivered before `expire_at`, or quiet hours with "drop"',
+    "suppressed": "the address is on a suppression list",
+    "capped": "the person had enough mail of this class",
+    "duplicate": "this send id was asked for before",
+    "invalid": "the event or the address can't be sent; `rules` names the field",
+    "rejected": "we refused: the content does not compile or render, or an internal error",
+    "cancelled": "the campaign was cancelled",
+    "uncertain": "nobody knows: the connection broke between the dot and the reply",
+    "waiting": "the gate keeps it: pace, start, pause, quiet hours, unknown campaign",
+    "deferred": "the receiver said try again later",
+    "delivered": "the channel reports that it reached the person's device or mailbox",
+    "opened": "the person opened it",
+    "clicked": "the person followed a link",
+    "complained": "the person reported it as spam (feedback loop, RFC 5965)",
+    "unsubscribed": "the person unsubscribed by this mail (RFC 8058)",
+    "late_bounce": "a bounce message came after the receiver had accepted it (RFC 3464)",
+}
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
