@@ -1,0 +1,5 @@
+"""Who sends next: even dealing over the sending IPs, providers, pace and the leases it rests on.
+
+`dealing` gives each IP its weighted share within a bound that holds in any window, `check` proves it from outside,
+`providers` names the mailbox provider of a domain, `pace` spends a leased rate, `leases` grants it.
+"""

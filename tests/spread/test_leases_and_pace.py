@@ -1,0 +1,57 @@
+"""Leases split a pace, buckets spend it, providers name a domain."""
+
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streams.spread.leases import equal_leases
+from streams.spread.pace import Bucket
+from streams.spread.providers import PROVIDERS, provider_of
+
+NOW = datetime(2026, 11, 24, tzinfo=UTC)
+
+
+def test_equal_leases_sum_to_the_pace_and_expire() -> None:
+    """Twelve partitions get a twelfth each, until the term ends."""
+    leases = equal_leases({"acme:autumn": 6.0}, partitions=12, now=NOW, ttl_s=5.0)
+    assert [lease.gate_partition for lease in leases] == list(range(12))
+    assert abs(sum(lease.pace_per_s["acme:autumn"] for lease in leases) - 6.0) < 1e-9
+    assert {lease.expires_at for lease in leases} == {NOW + timedelta(seconds=5)}
+
+
+@given(rate=st.floats(0.05, 500), steps=st.lists(st.tuples(st.integers(0, 5000), st.integers(0, 900)), max_size=30))
+def test_a_bucket_never_overspends(rate: float, steps: list[tuple[int, int]]) -> None:
+    """Over any run from the start, no more is spent than the first token, the time's worth and one burst."""
+    bucket, now, spent = Bucket(NOW), NOW, 0
+    for wait_ms, wish in steps:
+        now += timedelta(milliseconds=wait_ms)
+        spent += sum(bucket.take(rate, now) for _ in range(wish))
+        assert spent <= 1 + rate * (now - NOW).total_seconds() + 1e-6
+
+
+@given(rate=st.floats(0.05, 500))
+def test_ready_at_is_when_take_succeeds(rate: float) -> None:
+    """A drained bucket says when it has credit: then it has, and half way there it had not."""
+    bucket = Bucket(NOW)
+    while bucket.take(rate, NOW):
+        pass
+    ready = bucket.ready_at(rate, NOW)
+    assert not bucket.take(rate, NOW + (ready - NOW) / 2)
+    assert bucket.take(rate, ready)
+
+
+def test_idle_time_is_worth_one_second_at_most() -> None:
+    """After an hour's silence a pace of 10/s gives ten at once, not 36,000."""
+    bucket, later = Bucket(NOW), NOW + timedelta(hours=1)
+    assert sum(bucket.take(10.0, later) for _ in range(100)) == 10
+
+
+def test_a_domain_belongs_to_its_nearest_listed_parent() -> None:
+    """Subdomains follow their parent, overrides win, the rest is `other`."""
+    assert provider_of("docomo.ne.jp", {}) == "docomo"
+    assert provider_of("mail.gmail.com", {}) == "gmail"
+    assert provider_of("notgmail.com", {}) == "other"
+    assert provider_of("docomo.example", {"docomo.example": "docomo"}) == "docomo"
+    assert provider_of("gmail.com", {"gmail.com": "corp"}) == "corp"
+    assert {"gmail", "microsoft", "yahoo", "icloud", "docomo", "au", "softbank", "rakuten", "other"} <= PROVIDERS
