@@ -1,8 +1,8 @@
 """Processes that end with their parent, also when the parent is killed with SIGKILL.
 
 `spawn` starts a program under a supervisor (supervisor.py) that holds one end of a pipe; the other end is in this
-process alone. Whatever ends this process closes the pipe: the supervisor then stops the program, and everything the program
-started, gracefully first. A killed supervisor takes the program along through PR_SET_PDEATHSIG.
+process alone. Whatever ends this process closes the pipe: the supervisor then stops the program, gracefully first, and
+kills everything the program started. A killed supervisor takes the program along through PR_SET_PDEATHSIG.
 
 The program leads a session of its own: a Ctrl-C in the terminal reaches only the parent, which stops its children in
 the order that suits it.
@@ -159,7 +159,7 @@ def spawn(
         if output is not None:
             output.close()
     with os.fdopen(told, "rb") as answer:
-        line = answer.readline()
+        line = answer.read()
     if not line:
         os.close(control)
         raise ChildProcessError(f"The supervisor of {called} ended with {supervisor.wait()} before it started it")

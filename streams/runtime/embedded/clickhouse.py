@@ -211,7 +211,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._check_size(length)
             data = self.rfile.read(length)
         if self.headers.get("Content-Encoding", "identity") != "identity":
-            raise SqlError("A compressed statement is not taken here: send it plain. (NOT_IMPLEMENTED)", code=48)
+            raise SqlError("A compressed body is an insert's, and this port is read-only. (READONLY)", code=164)
         if self.headers.get_content_type() == "multipart/form-data":
             raise SqlError("External data are not taken here: this port is read-only. (NOT_IMPLEMENTED)", code=48)
         return data.decode("utf-8", errors="replace")

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from streams.runtime.embedded.errors import ExtraMissing
-from streams.runtime.embedded.sql_guard import Refused, check
+from streams.runtime.embedded.sql_guard import Refused, Statement, check
 
 __all__ = ["Answer", "ReadOnlyEngine", "SqlError"]
 
@@ -81,10 +81,7 @@ class ReadOnlyEngine:
         Raises:
             SqlError: refused, or failed in the engine.
         """
-        try:
-            statement = check(sql, table_functions=self._table_functions)
-        except Refused as refused:
-            raise SqlError(f"{refused}. ({refused.name})", code=refused.code) from None
+        statement = self.check(sql)
         wanted = statement.format or default_format
         if not wanted.isidentifier():
             raise SqlError(f"Unknown format {wanted!r}. (UNKNOWN_FORMAT)", code=73)
@@ -96,6 +93,17 @@ class ReadOnlyEngine:
             return self._run(session, statement.sql, wanted=wanted, database=database, parameters=parameters or {})
         finally:
             self._pool.put(session)
+
+    def check(self, sql: str) -> Statement:
+        """The statement, if it only reads.
+
+        Raises:
+            SqlError: refused.
+        """
+        try:
+            return check(sql, table_functions=self._table_functions)
+        except Refused as refused:
+            raise SqlError(f"{refused}. ({refused.name})", code=refused.code) from None
 
     def _run(
         self, session: Any, sql: str, *, wanted: str, database: str | None, parameters: Mapping[str, str]

@@ -4,7 +4,7 @@ The engine's `readonly = 1` refuses writes, DDL, settings and most table functio
 [M, engine 26.9] is refused here, by the statement's tokens (comments, strings and quoted names are read as ClickHouse
 reads them):
 
-1. more than one statement; a first word other than SELECT, WITH, SHOW, DESCRIBE, EXPLAIN, EXISTS (the engine takes KILL);
+1. more than one statement; a first word that doesn't read (the engine takes KILL and USE);
 2. `INTO OUTFILE`, which the engine writes;
 3. `file('…')` as a scalar function, `DESCRIBE TABLE url(…)`: every function that the engine lists as a table function,
    or that reads outside the tables, unless it is in ALLOWED_TABLE_FUNCTIONS.

@@ -1,0 +1,1 @@
+"""Tests mirror the tree; support/ has the servers and builders they share."""
