@@ -56,10 +56,11 @@ format: setup  ## ruff's fixes and format
 # Universal, hashed, and free of addresses: the same on every machine and mirror.
 UV_COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
     --no-emit-find-links --custom-compile-command "make lock" pyproject.toml
+# requirements.lock: all extras, for `make setup`. runtime.lock: none, for an image whose Kafka and ClickHouse are servers.
 lock: $(BIN)/python  ## deploy/locks from pyproject.toml (UPGRADE=--upgrade for newer versions)
 	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet uv
 	$(UV_COMPILE) $(UPGRADE) --all-extras --output-file $(LOCKS)/requirements.lock
-	$(UV_COMPILE) $(UPGRADE) --extra embedded --constraint $(LOCKS)/requirements.lock --output-file $(LOCKS)/runtime.lock
+	$(UV_COMPILE) $(UPGRADE) --constraint $(LOCKS)/requirements.lock --output-file $(LOCKS)/runtime.lock
 
 schemas: setup  ## JSON Schema and AsyncAPI from schemas/
 	$(BIN)/python -m schemas.generate

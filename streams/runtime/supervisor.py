@@ -5,9 +5,9 @@
 1. Become a child subreaper (prctl(2)), so that orphans among the descendants come to us and not to init.
 2. Start the program; the kernel kills it (PR_SET_PDEATHSIG) should this process be killed itself. That signal is tied
    to the *thread* that forked: this process has one thread, the parent may have many, which is why it is here.
-3. Tell its pid on STATUS, an end that the exec closes: then the parent knows that it is the program by now. Wait for its
-   end or for a word on CONTROL: `T <seconds>` = SIGTERM, then SIGKILL after the grace; `K` = SIGKILL at once; end of
-   file = the parent is gone, however it died = T with the default grace.
+3. Tell its pid on STATUS, an end that the exec closes: then the parent knows that it is the program by now. Wait for
+   its end or for a word on CONTROL: `T <seconds>` = SIGTERM, then SIGKILL after the grace; `K` = SIGKILL at once; end
+   of file = the parent is gone, however it died = T with the default grace.
 4. When the program has ended, kill what is left of its descendants and end with its exit code (128 + signal if killed).
 """
 

@@ -1,0 +1,1 @@
+"""What comes back: bounces, complaints, unsubscribes, and the suppressions that they cause."""

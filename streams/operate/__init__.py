@@ -1,0 +1,1 @@
+"""What an operator holds in hand: the CLI and what it starts."""
