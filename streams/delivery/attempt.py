@@ -1,0 +1,112 @@
+"""One send, from its checks to its outcome: the sender's steps in order, without Kafka.
+
+1. Wait until the views are as far as the dealer's were; give the send back when that takes too long.
+2. `withheld`: cancelled, expired, suppressed, paused, slot closed.
+3. Compose and sign.
+4. Look again at what may have changed while it waited for a connection, just before the dot.
+5. Deliver, and conclude.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Final
+
+import structlog
+
+from schemas import ids
+from schemas.events import Outcome, Rule, Send
+from streams.compose.errors import KeyRefusedError, RenderError
+from streams.compose.message import Message
+from streams.delivery import outcomes
+from streams.delivery.outcomes import OutcomeSettings
+from streams.delivery.pool import SlotConnections
+from streams.views import World
+
+log = structlog.get_logger(__name__)
+
+# A view is behind by milliseconds; by seconds where a broker restarts.  Then the send goes back to its dealer.
+VIEW_WAIT_S: Final = 10.0
+VIEW_POLL_S: Final = 0.02
+
+
+class Withdrawn(Exception):  # noqa: N818  # a change of mind, no error
+    """What may not go any more was stopped before the dot."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(outcome.delivery.type)
+        self.outcome = outcome
+
+
+class Attempts:
+    """Attempts of one slot."""
+
+    def __init__(
+        self,
+        *,
+        world: World,
+        compose: Callable[[Send], Message | None],
+        connections: SlotConnections,
+        settings: OutcomeSettings,
+        may_send: Callable[[], bool],
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._world = world
+        self._compose = compose
+        self._connections = connections
+        self._settings = settings
+        self._may_send = may_send
+        self._jitter = jitter
+
+    async def settle(self, send: Send) -> Outcome:
+        """Try once; the outcome is the caller's to make durable."""
+        if not await self._views_are_ready(send):
+            return outcomes.behind(send, _now(), self._settings)
+        early = outcomes.withheld(send, self._world, _now(), self._settings)
+        if early is not None:
+            return early
+        try:
+            message = self._compose(send)
+        except RenderError as error:
+            rule = Rule(rule="render", value=str(error), limit="a message that renders")
+            return outcomes.refused(send, "render", rule, _now(), self._settings)
+        except KeyRefusedError as error:
+            log.error("dkim key can't be used", tenant=send.tenant, error=str(error))
+            return outcomes.unsigned(send, _now(), self._settings)
+        if message is None:
+            return outcomes.behind(send, _now(), self._settings)
+        return await self._deliver(send, message)
+
+    async def _deliver(self, send: Send, message: Message) -> Outcome:
+        async def look_again() -> None:
+            late = outcomes.withheld(send, self._world, _now(), self._settings)
+            if late is not None:
+                raise Withdrawn(late)
+
+        domain = message.envelope_to.rpartition("@")[2]
+        try:
+            result = await self._connections.deliver(
+                domain, message.envelope_from, message.envelope_to, message.data, before_dot=look_again
+            )
+        except Withdrawn as withdrawn:
+            return withdrawn.outcome
+        return outcomes.concluded(send, result, _now(), self._settings, jitter=self._jitter())
+
+    async def _views_are_ready(self, send: Send) -> bool:
+        """Wait for the offsets that the dealer named, and while no view can be confirmed (G4)."""
+        deadline = asyncio.get_running_loop().time() + VIEW_WAIT_S
+        while outcomes.is_behind(send, self._world.offsets) or not self._may_send():
+            if asyncio.get_running_loop().time() > deadline and self._may_send():
+                return False
+            await asyncio.sleep(VIEW_POLL_S)
+        return True
+
+
+def content_key(send: Send) -> str:
+    """The key of the content that the send was dealt with."""
+    return ids.content_key(send.tenant, send.campaign_id, send.content)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

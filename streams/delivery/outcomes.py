@@ -1,0 +1,193 @@
+"""What becomes of a send: the checks before MAIL FROM, and what a receiver's answer means.  Pure.
+
+`withheld` says why a send may not go now (G4 and the campaign's state are looked at again, after the dealer did);
+`concluded` turns an attempt's result into its outcome.  An `Outcome` holds all that follows from it: the delivery
+event, the send that comes back, the suppression.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+import msgspec
+
+from schemas import ids
+from schemas.events import FINAL_TYPES, Delivery, DeliveryType, Outcome, Return, Rule, Send, Suppression
+from streams.delivery import retry
+from streams.delivery.smtp import Result
+from streams.views import World
+
+# Finals that reached nobody: the person's place under the cap is free again (DESIGN.md G5).
+GIVEN_BACK: Final = frozenset({"bounced", "expired", "rejected", "cancelled", "suppressed"})
+# What can't go now (campaign paused, view behind) is looked at by the dealer again after this.
+PARKED_S: Final = 2.0
+# A key that can't be read is an operator's mistake: mended within minutes, and no reason to lose mail.
+UNSIGNED_S: Final = 60.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutcomeSettings:
+    """What outcomes depend on beside event and world."""
+
+    address_key: bytes
+    address_key_version: int = 1
+    retry_scale: float = 1.0
+
+
+_NO_REPLY: Final = Result(disposition="soft", class_="", stage="route", via="")
+
+
+def withheld(send: Send, world: World, now: datetime, settings: OutcomeSettings) -> Outcome | None:
+    """The outcome of a send that may not go now; None = it may."""
+    campaign = world.campaigns.get(ids.campaign_key(send.tenant, send.campaign_id))
+    state = "running" if campaign is None else world.campaign_state(campaign, now)
+    if state == "cancelled":
+        rule = Rule(rule="campaign_state", value="cancelled", limit="running")
+        return _outcome(send, "cancelled", "campaign_cancelled", now, settings, rules=(rule,))
+    if send.expire_at <= now:
+        rule = Rule(rule="expire_at", value=now.isoformat(), limit=send.expire_at.isoformat())
+        return _outcome(send, "expired", "too_late", now, settings, rules=(rule,))
+    address = address_id(send, settings)
+    entries = tuple(world.suppressed(address, tenant=send.tenant, channel=send.to.channel, now=now))
+    if entries:
+        rules = tuple(
+            Rule(rule="suppressed", value=f"{entry.scope}/{entry.reason}", limit="no entry", next_eligible=entry.until)
+            for entry in entries
+        )
+        return _outcome(send, "suppressed", entries[0].reason, now, settings, rules=rules)
+    if state == "paused":
+        return _parked(send, "parked", "paused", now, settings)
+    egress = world.egress.get(str(send.slot))
+    if egress is None or egress.state != "active" or f"slot/{send.slot}" in world.controls:
+        return _parked(send, "drained", "slot_closed", now, settings)
+    return None
+
+
+def behind(send: Send, now: datetime, settings: OutcomeSettings) -> Outcome:
+    """The outcome of a send whose content this sender's view does not have yet: it goes back, it never fails."""
+    return _parked(send, "parked", "view_behind", now, settings)
+
+
+def unsigned(send: Send, now: datetime, settings: OutcomeSettings) -> Outcome:
+    """The outcome of a send whose DKIM key can't be used: it waits for the key to be mended."""
+    return _parked(send, "parked", "dkim_key", now, settings, after_s=UNSIGNED_S)
+
+
+def refused(send: Send, class_: str, rule: Rule, now: datetime, settings: OutcomeSettings) -> Outcome:
+    """The outcome of a send that can't be made a message: `rejected`."""
+    return _outcome(send, "rejected", class_, now, settings, rules=(rule,))
+
+
+def concluded(send: Send, result: Result, now: datetime, settings: OutcomeSettings, *, jitter: float) -> Outcome:
+    """The outcome of an attempt."""
+    tried = msgspec.structs.replace(send, attempt=send.attempt + 1)
+    match result.disposition:
+        case "accepted":
+            return _outcome(tried, "accepted", result.class_, now, settings, result=result)
+        case "hard":
+            return _outcome(tried, "bounced", result.class_, now, settings, result=result)
+        case "uncertain" if send.on_uncertain == "hold":
+            return _outcome(tried, "uncertain", result.class_, now, settings, result=result)
+        case _:
+            return _deferred(tried, result, now, settings, jitter)
+
+
+def _deferred(send: Send, result: Result, now: datetime, settings: OutcomeSettings, jitter: float) -> Outcome:
+    due = retry.next_due(
+        result.class_,
+        attempt=send.attempt,
+        now=now,
+        expire_at=send.expire_at,
+        jitter=jitter,
+        scale=settings.retry_scale,
+    )
+    if due is None:
+        return _outcome(send, "expired", result.class_, now, settings, result=result)
+    returned = Return(kind="retry", send=send, due=due, reason=result.class_, at=now)
+    return _outcome(send, "deferred", result.class_, now, settings, result=result, returned=returned)
+
+
+def _parked(
+    send: Send, kind: str, reason: str, now: datetime, settings: OutcomeSettings, *, after_s: float = PARKED_S
+) -> Outcome:
+    due = now if kind == "drained" else now + timedelta(seconds=after_s)
+    returned = Return(
+        kind="drained" if kind == "drained" else "parked", send=send, due=due, reason=reason, at=now
+    )
+    return _outcome(send, "waiting", reason, now, settings, returned=returned)
+
+
+def _outcome(
+    send: Send,
+    type_: DeliveryType,
+    class_: str,
+    now: datetime,
+    settings: OutcomeSettings,
+    *,
+    result: Result = _NO_REPLY,
+    rules: tuple[Rule, ...] = (),
+    returned: Return | None = None,
+) -> Outcome:
+    if type_ in GIVEN_BACK and send.cap_class is not None:
+        returned = Return(kind="give_back", send=send, due=now, reason=type_, at=now)
+    delivery = Delivery(
+        event_id=ids.deal_event_id(send, type_),
+        send_id=send.send_id,
+        tenant=send.tenant,
+        campaign_id=send.campaign_id,
+        recipient_id=send.recipient_id,
+        kind=send.kind,
+        channel=send.to.channel,
+        address_id=address_id(send, settings),
+        domain=ids.canonical_address(send.to.address).rpartition("@")[2],
+        provider=send.provider,
+        pool=send.pool,
+        slot=send.slot,
+        via=result.via,
+        type=type_,
+        final=type_ in FINAL_TYPES,
+        class_=class_,
+        deal=send.deal,
+        attempt=send.attempt,
+        smtp_code=result.smtp_code,
+        enhanced_code=result.enhanced,
+        reply=result.reply,
+        rules=rules,
+        at=now,
+        queued_at=send.queued_at,
+        latency_ms=round((now - send.queued_at).total_seconds() * 1000),
+        source_topic=send.source_topic,
+        source_partition=send.source_partition,
+        source_offset=send.source_offset,
+    )
+    suppression = _suppression(send, delivery, now) if type_ == "bounced" and result.suppresses else None
+    return Outcome(
+        send_id=send.send_id, deal=send.deal, delivery=delivery, returned=returned, suppression=suppression
+    )
+
+
+def _suppression(send: Send, delivery: Delivery, now: datetime) -> Suppression:
+    """A dead address is dead for every tenant: one tenant's bounce spares the pool all later ones."""
+    return Suppression(
+        scope="global",
+        channel=send.to.channel,
+        reason="hard_bounce",
+        address_id=delivery.address_id,
+        source=f"smtp {delivery.enhanced_code or delivery.smtp_code or delivery.class_}",
+        at=now,
+    )
+
+
+def address_id(send: Send, settings: OutcomeSettings) -> str:
+    """The name of the send's address in events."""
+    return ids.address_id(send.to.address, settings.address_key, version=settings.address_key_version)
+
+
+def is_behind(send: Send, offsets: Mapping[str, int]) -> bool:
+    """Whether this worker's views have not read what the dealer had when it dealt."""
+    return (
+        offsets.get("contents", 0) < send.views.campaigns
+        or offsets.get("egress", 0) < send.views.egress
+        or offsets.get("suppressions", 0) < send.views.suppressions
+    )
