@@ -4,11 +4,17 @@ RuntimeFault
 ├── FencedError               another worker owns the partition now, or nobody can say: give it up, take it anew
 ├── TransactionAbortedError   nothing of the batch happened: decide it again
 ├── ClusterUnreachableError   no broker answered: address and fix
-└── TopicMismatchError        a topic exists in another shape than declared
+├── NoBrokerError             no address of a broker is known, and no embedded one runs
+├── NoWarehouseError          no SQL endpoint is known, and no warehouse worker runs here
+├── TopicMissingError         a declared topic was never created
+├── TopicMismatchError        a topic exists in another shape than declared
+└── PublishFailedError        records did not reach Kafka
 """
 
+from pathlib import Path
 
-class RuntimeFault(Exception):  # noqa: N818  # the tree's root is no error by itself
+
+class RuntimeFault(Exception):  # the tree's root is no error by itself
     """Root of the runtime's own errors."""
 
 
@@ -46,3 +52,39 @@ class TopicMismatchError(RuntimeFault):
             f"topic {topic!r} has {found} partitions, the settings say {declared}; "
             "partitions are fixed at creation: correct kafka.gate_partitions or kafka.slots"
         )
+
+
+class NoBrokerError(RuntimeFault):
+    """`kafka.bootstrap` is not set and the data directory has no running broker."""
+
+    def __init__(self, data_dir: Path) -> None:
+        super().__init__(
+            f"no broker: none runs on data_dir = {data_dir}; run `evenpost up` or set EVENPOST_KAFKA__BOOTSTRAP"
+        )
+
+
+class NoWarehouseError(RuntimeFault):
+    """`clickhouse.dsn` names no server and no warehouse worker answers SQL on this machine."""
+
+    def __init__(self, data_dir: Path) -> None:
+        super().__init__(
+            f"no warehouse: none answers SQL for data_dir = {data_dir}; "
+            "run `evenpost up` or set EVENPOST_CLICKHOUSE__DSN"
+        )
+
+
+class TopicMissingError(RuntimeFault):
+    """A declared topic is not on the cluster."""
+
+    def __init__(self, topic: str) -> None:
+        super().__init__(
+            f"topic {topic!r} does not exist; run `evenpost topics apply`, or correct EVENPOST_KAFKA__PREFIX"
+        )
+
+
+class PublishFailedError(RuntimeFault):
+    """Some records did not reach Kafka; those that did stay."""
+
+    def __init__(self, *, failed: int, reason: str) -> None:
+        super().__init__(f"{failed} record(s) did not reach Kafka: {reason}; correct that and run the command again")
+        self.failed = failed

@@ -1,0 +1,290 @@
+"""The cluster as commands and tools meet it: where it is, records in, a bounded read out.
+
+`resolve` fills `kafka.bootstrap` from the embedded broker that runs on the data directory.  `Publisher` writes and is
+sure of it: acks of all, idempotent, Java's placement.  `read_all` reads a topic from its beginning to the end it has
+now and stops; `find` reads for one key and waits for it.
+"""
+
+import contextlib
+import json
+import socket
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Final, Self, cast
+from urllib.parse import urlsplit
+
+import msgspec
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    TIMESTAMP_NOT_AVAILABLE,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    Producer,
+    TopicPartition,
+)
+
+from schemas.topics import LARGE_MESSAGE_BYTES, Topic
+from streams.runtime.clients import librdkafka
+from streams.runtime.embedded import state
+from streams.runtime.errors import (
+    ClusterUnreachableError,
+    NoBrokerError,
+    NoWarehouseError,
+    PublishFailedError,
+    TopicMissingError,
+)
+from streams.runtime.settings import Settings
+from streams.views import BadRecordError, World
+
+# A command answers a person: a cluster that is silent for this long is called unreachable.
+REACH_S: Final = 5.0
+# A publisher gives a record up after this long; a broker that restarts is back well before.
+DELIVERY_S: Final = 30.0
+# Records a read asks for at once, and how long one ask waits.
+_BATCH: Final = 1_000
+_POLL_S: Final = 0.1
+# Without any news of a partition's end for this long, a bounded read gives up rather than hang.
+_SILENCE_S: Final = 15.0
+# How long a publisher waits for room in librdkafka's queue before it tries again.
+_FULL_S: Final = 0.05
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KafkaRecord:
+    """A record as read; `value` None is a tombstone."""
+
+    partition: int
+    offset: int
+    key: str
+    value: bytes | None
+    at: datetime | None = None
+    headers: Mapping[str, bytes] = field(default_factory=dict)
+
+
+def resolve(settings: Settings) -> Settings:
+    """The settings with the broker's address known.  Raises NoBrokerError."""
+    if settings.kafka.bootstrap is not None:
+        return settings
+    server = state.running(settings.data_dir)
+    if server is None:
+        raise NoBrokerError(settings.data_dir)
+    return with_bootstrap(settings, server.bootstrap)
+
+
+def with_bootstrap(settings: Settings, bootstrap: str) -> Settings:
+    """The settings with this broker."""
+    return settings.model_copy(update={"kafka": settings.kafka.model_copy(update={"bootstrap": bootstrap})})
+
+
+def sql_endpoint(settings: Settings) -> str:
+    """The DSN that answers SQL over HTTP: a server of your own, or this machine's warehouse worker.
+
+    Raises NoWarehouseError where neither is there.
+    """
+    dsn = settings.clickhouse.dsn
+    if dsn is not None and urlsplit(dsn).scheme in {"http", "https"}:
+        return dsn
+    try:
+        place = json.loads((settings.data_dir / "run" / "sql.json").read_bytes())
+        host, port = str(place["host"]), int(place["port"])
+        socket.create_connection((host, port), timeout=1.0).close()
+    except (OSError, ValueError, KeyError, TypeError):
+        raise NoWarehouseError(settings.data_dir) from None
+    return f"http://{host}:{port}"
+
+
+def check_reachable(settings: Settings) -> None:
+    """Ask the cluster for its brokers.  Raises ClusterUnreachableError within REACH_S."""
+    _topics_of(Producer(_quiet(settings)), settings)
+
+
+class Publisher:
+    """Writes records and knows that they arrived; a context manager that flushes at the end."""
+
+    def __init__(self, settings: Settings, *, client_id: str = "evenpost-cli") -> None:
+        self._settings = settings
+        self._failed = 0
+        self._reason = ""
+        self._producer = Producer(
+            _quiet(
+                settings,
+                client_id=client_id,
+                enable_idempotence=True,
+                acks="all",
+                linger_ms=5,
+                delivery_timeout_ms=int(DELIVERY_S * 1000),
+                partitioner="murmur2_random",
+                compression_type="lz4",
+                message_max_bytes=LARGE_MESSAGE_BYTES,
+            )
+        )
+        self._present = _topics_of(self._producer, settings)
+
+    def send(self, topic: Topic, key: str, value: msgspec.Struct | bytes | None) -> None:
+        """Hand a record over; None is a tombstone.  Raises what `flush` raises when an earlier one failed."""
+        name = self._settings.topic(topic.name)
+        if name not in self._present:
+            raise TopicMissingError(name)
+        self._raise_failure()
+        body = msgspec.json.encode(value) if isinstance(value, msgspec.Struct) else value
+        while True:
+            try:
+                self._producer.produce(name, body, key=key.encode(), on_delivery=self._report)
+            except BufferError:
+                self._producer.poll(_FULL_S)
+            except KafkaException as error:
+                raise PublishFailedError(failed=1, reason=error.args[0].str()) from error
+            else:
+                self._producer.poll(0)
+                return
+
+    def flush(self) -> None:
+        """Wait until all records sent are on every in-sync replica.  Raises PublishFailedError."""
+        left = int(self._producer.flush(DELIVERY_S + REACH_S))
+        if left:
+            self._failed, self._reason = self._failed + left, self._reason or "no answer from the brokers"
+        self._raise_failure()
+
+    def _report(self, error: KafkaError | None, _: Message) -> None:
+        if error is not None:
+            self._failed, self._reason = self._failed + 1, error.str()
+
+    def _raise_failure(self) -> None:
+        if self._failed:
+            raise PublishFailedError(failed=self._failed, reason=self._reason)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.flush()
+
+
+def read_all(settings: Settings, topic: Topic, *, last: int | None = None) -> Iterator[KafkaRecord]:
+    """Yield the topic's records up to the end it has now; with `last`, only the last so many of each partition."""
+    with _Reader(settings, topic, last=last) as reader:
+        while not reader.at_end:
+            yield from reader.poll()
+
+
+def read_world(settings: Settings, *topics: Topic) -> World:
+    """What the compacted topics say now; a record that does not decode is passed over, as the workers do."""
+    world = World()
+    for topic in topics:
+        for record in read_all(settings, topic):
+            with contextlib.suppress(BadRecordError):
+                world.apply(topic.name, record.key, record.value)
+    return world
+
+
+def find(settings: Settings, topic: Topic, key: str, *, timeout_s: float = 0.0) -> KafkaRecord | None:
+    """The last record of one key, None if there is none or it is a tombstone; waits up to `timeout_s` for it."""
+    deadline = time.monotonic() + timeout_s
+    found: KafkaRecord | None = None
+    with _Reader(settings, topic) as reader:
+        while not reader.at_end or (found is None and time.monotonic() < deadline):
+            for record in reader.poll():
+                if record.key == key:
+                    found = record if record.value is not None else None
+    return found
+
+
+class _Reader:
+    """One topic from its beginning, without a group's membership, until each partition's end was seen."""
+
+    def __init__(self, settings: Settings, topic: Topic, *, last: int | None = None) -> None:
+        name = settings.topic(topic.name)
+        self._heard = time.monotonic()
+        self._bootstrap = settings.kafka.bootstrap
+        self._consumer = Consumer(
+            _quiet(
+                settings,
+                client_id="evenpost-cli",
+                group_id="evenpost-cli",  # librdkafka wants one; nothing is joined or committed
+                enable_auto_commit=False,
+                enable_partition_eof=True,
+                isolation_level="read_committed" if topic.committed else "read_uncommitted",
+                fetch_wait_max_ms=50,
+                fetch_message_max_bytes=LARGE_MESSAGE_BYTES,
+            )
+        )
+        present = _topics_of(self._consumer, settings)
+        if name not in present:
+            raise TopicMissingError(name)
+        self._open = set(range(present[name]))
+        self._consumer.assign([TopicPartition(name, at, self._start(name, at, last)) for at in self._open])
+
+    @property
+    def at_end(self) -> bool:
+        """Whether every partition was read to an end."""
+        return not self._open
+
+    def poll(self) -> Iterator[KafkaRecord]:
+        """What came by now, in each partition's order."""
+        messages: deque[Message] = deque(self._consumer.consume(_BATCH, timeout=_POLL_S))
+        if messages:
+            self._heard = time.monotonic()
+        elif self._open and time.monotonic() - self._heard > _SILENCE_S:
+            raise ClusterUnreachableError(self._bootstrap, f"no answer for {_SILENCE_S:.0f} s while reading")
+        for message in messages:
+            error = message.error()
+            if error is None:
+                yield _record(message)
+            elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  # librdkafka's name for it
+                self._open.discard(message.partition())
+            elif error.fatal() or not error.retriable():
+                raise ClusterUnreachableError(self._bootstrap, error.str())
+
+    def _start(self, name: str, partition: int, last: int | None) -> int:
+        if last is None:
+            return int(OFFSET_BEGINNING)
+        low, high = self._consumer.get_watermark_offsets(TopicPartition(name, partition), timeout=REACH_S)
+        return max(low, high - last)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._consumer.close()
+
+
+def _record(message: Message) -> KafkaRecord:
+    kind, millis = message.timestamp()
+    return KafkaRecord(
+        partition=message.partition() or 0,
+        offset=message.offset() or 0,
+        key=(message.key() or b"").decode("utf-8", "replace"),
+        value=message.value(),
+        at=None if kind == TIMESTAMP_NOT_AVAILABLE else datetime.fromtimestamp(millis / 1000, UTC),
+        headers=dict(_headers(message)),
+    )
+
+
+def _headers(message: Message) -> Iterator[tuple[str, bytes]]:
+    for name, value in cast("list[tuple[str, bytes | str | None]]", message.headers() or []):
+        yield name, value.encode() if isinstance(value, str) else value or b""
+
+
+def _quiet(settings: Settings, **more: Any) -> dict[str, Any]:
+    """Clients whose faults are raised to the caller and not written to the terminal by librdkafka."""
+    return librdkafka(settings.kafka, log_level=0, **more) | {"error_cb": lambda _: None}
+
+
+def _topics_of(client: Producer | Consumer, settings: Settings) -> dict[str, int]:
+    """Each topic of the cluster and its number of partitions; asking for all creates none."""
+    try:
+        found = client.list_topics(timeout=REACH_S).topics
+    except KafkaException as error:
+        raise ClusterUnreachableError(settings.kafka.bootstrap, error.args[0].str()) from error
+    return {name: len(topic.partitions) for name, topic in found.items()}
