@@ -1,0 +1,204 @@
+"""`evenpost up`, `worker` and `simulate-smtp`: the commands that stay."""
+
+import os
+import re
+import signal
+import socket
+import sys
+import threading
+from datetime import datetime
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any, Final, Self
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from streams.operate.cli.terminal import cluster, say, settings
+
+if TYPE_CHECKING:
+    from streams.operate.up import Fleet
+
+# Seconds between two looks at the state of things.
+_LOOK_S: Final = 0.5
+# A member's name is part of file names and of Kafka's client ids.
+_MEMBER: Final = re.compile(r"[A-Za-z0-9._-]{1,100}")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the root."""
+    app.command()(up)
+    app.command()(worker)
+    app.command("simulate-smtp")(simulate_smtp)
+
+
+def up(
+    *,
+    gates: Annotated[int, typer.Option("--gates", min=1, max=64, help="Gate processes.")] = 1,
+    senders: Annotated[int, typer.Option("--senders", min=1, max=64, help="Sender processes.")] = 1,
+    ready_file: Annotated[
+        Path | None, typer.Option("--ready-file", metavar="PATH", help="JSON written once every role is ready.")
+    ] = None,
+) -> None:
+    """Run everything on this machine: Kafka unless kafka.bootstrap is set, and every role; Ctrl-C ends it in order.
+
+    Example: evenpost up --senders 2 --ready-file /tmp/evenpost.json
+    """
+    from streams.operate.up import ROLES, Fleet
+
+    ending = threading.Event()
+
+    def end(_: int, __: FrameType | None) -> None:
+        ending.set()
+
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(sign, end)
+    roles = dict.fromkeys(ROLES, 1) | {"gate": gates, "sender": senders}
+    if ready_file is not None:
+        ready_file.unlink(missing_ok=True)
+    with Fleet(settings(), roles=roles, say=_stamped) as fleet:
+        try:
+            _follow(fleet, ending, ready_file)
+        finally:
+            if ready_file is not None:
+                ready_file.unlink(missing_ok=True)
+            say("stopping; what is past MAIL FROM is finished first")
+
+
+def _follow(fleet: "Fleet", ending: threading.Event, ready_file: Path | None) -> None:
+    """Show the state until the end is asked for; say once when all is ready."""
+    console = Console()
+    told = False
+    with (
+        Live(console=console, refresh_per_second=1 / _LOOK_S, transient=True)
+        if console.is_terminal
+        else _Plain() as live
+    ):
+        while not ending.wait(_LOOK_S):
+            live.update(_picture(fleet) if console.is_terminal else "")
+            if fleet.ready and not told:
+                told = True
+                _stamped(f"ready: Kafka {fleet.bootstrap}, SQL {_sql(fleet) or '-'}")
+                if ready_file is not None:
+                    _write_ready(ready_file, fleet)
+
+
+class _Plain:
+    """A log file gets lines, not a picture."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def update(self, _: Any) -> None:
+        pass
+
+
+def _picture(fleet: "Fleet") -> Table:
+    colours = {"ready": "green", "starting": "yellow", "waiting": "red"}
+    ports = {"kafka": str(fleet.bootstrap), "warehouse": _sql(fleet) or ""}
+    table = Table(box=None, pad_edge=False)
+    for name in ("member", "pid", "state", "restarts", "at"):
+        table.add_column(name)
+    for one in fleet.status():
+        colour = colours.get(one.state, "white")
+        cells = (
+            one.member,
+            str(one.pid or "-"),
+            f"[{colour}]{one.state}[/]",
+            str(one.restarts),
+            ports.get(one.role, ""),
+        )
+        table.add_row(*cells)
+    return table
+
+
+def _sql(fleet: "Fleet") -> str | None:
+    from streams.runtime.cluster import sql_endpoint
+    from streams.runtime.errors import NoWarehouseError
+
+    try:
+        return sql_endpoint(fleet.settings).rpartition("@")[2]
+    except NoWarehouseError:
+        return None
+
+
+def _write_ready(path: Path, fleet: "Fleet") -> None:
+    """Whole or not at all: who waits for the file reads it the moment it is there."""
+    sql = _sql(fleet)
+    port = int(sql.rpartition(":")[2]) if sql is not None and sql.rpartition(":")[2].isdecimal() else None
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.write_bytes(msgspec.json.encode({"bootstrap": fleet.bootstrap, "sql_port": port, "pids": fleet.pids}) + b"\n")
+    draft.replace(path)
+
+
+def _stamped(words: str) -> None:
+    say(f"{datetime.now().astimezone():%H:%M:%S} {words}")
+
+
+def worker(
+    role: Annotated[str, typer.Argument(metavar="ROLE", help="gate, sender, feedback, control or warehouse.")],
+    *,
+    member: Annotated[
+        str | None, typer.Option("--member", help="Its name, the same at each start; ROLE-HOSTNAME by default.")
+    ] = None,
+) -> None:
+    """Run one role in this process: how production runs it, each role scaled on its own.
+
+    Example: evenpost worker sender --member sender-3
+    """
+    from streams.operate.errors import UsageFault
+    from streams.operate.up import ROLES, WORKER
+
+    if role not in ROLES:
+        raise UsageFault(f"no role {role!r}: there are {', '.join(ROLES)}")
+    name = member or f"{role}-{socket.gethostname()}"
+    if not _MEMBER.fullmatch(name):
+        raise UsageFault(f"--member {name!r}: letters, digits, '.', '_' and '-', at most 100")
+    os.environ["EVENPOST_KAFKA__BOOTSTRAP"] = str(cluster().kafka.bootstrap)
+    # The imports go one way: streams starts agents by name, never by import.
+    os.execv(sys.executable, [*WORKER, role, "--member", name])  # noqa: S606  # no shell is wanted
+
+
+def simulate_smtp(
+    *,
+    host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="SMTP port; 0 = a free one.")] = 2525,
+    dns_port: Annotated[
+        int, typer.Option("--dns-port", min=-1, max=65535, help="DNS port; 0 = a free one, -1 = no DNS.")
+    ] = 5353,
+    log: Annotated[Path, typer.Option("--log", metavar="FILE", help="All it accepted and refused, appended.")] = Path(
+        "simulator.jsonl"
+    ),
+    slow: Annotated[float, typer.Option("--slow", help="Seconds that `slow` addresses take.")] = 0.3,
+    keep_every: Annotated[int, typer.Option("--keep-every", min=0, help="Keep each K-th message whole; 0 = none.")] = 0,
+    keep_dir: Annotated[Path, typer.Option("--keep-dir", metavar="DIR", help="Where, as <sha256>.eml.")] = Path(
+        "simulator-kept"
+    ),
+    txt: Annotated[
+        Path | None, typer.Option("--txt", metavar="FILE", help="JSON of TXT records, for DKIM keys.")
+    ] = None,
+    ready_file: Annotated[
+        Path | None, typer.Option("--ready-file", metavar="PATH", help="JSON, once it listens.")
+    ] = None,
+) -> None:
+    """Run an SMTP server whose answers the recipient's address chooses, with DNS beside it and a log of everything.
+
+    Example: evenpost simulate-smtp --port 2525 --log simulator.jsonl
+    """
+    from streams.operate.errors import UsageFault
+    from streams.operate.simulator import SimulatorError, SimulatorSettings, run
+
+    try:
+        chosen = SimulatorSettings(
+            host=host, port=port, dns_port=None if dns_port < 0 else dns_port, log=log, slow_s=slow,
+            keep_every=keep_every, keep_dir=keep_dir, txt=txt, ready_file=ready_file,
+        )  # fmt: skip
+    except SimulatorError as error:
+        raise UsageFault(str(error)) from None
+    raise typer.Exit(run(chosen))

@@ -1,0 +1,115 @@
+"""What every command does alike: settings, tables and JSON out, errors as one line with an exit code.
+
+Data go to stdout, words about them to stderr: a pipe gets data alone.  Exit codes: 0 done, 1 not done, 2 not
+understood (an option, a file, a setting).
+"""
+
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from typer.core import TyperGroup
+
+from streams.operate.errors import OperateError
+from streams.runtime.settings import Settings
+
+# Where stdout is no terminal, a table is as wide as its cells: nobody wants a log cut at 80 columns.
+_PIPE_WIDTH = 400
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print data as JSON.")]
+
+
+class CommandGroup(TyperGroup):
+    """The commands' root: turns each expected error into its line and its exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except OperateError as error:
+            _fail(str(error), error.exit_code)
+        except Exception as error:
+            if not isinstance(error, _expected()):
+                raise
+            _fail(str(error), 1)
+
+
+def _expected() -> tuple[type[Exception], ...]:
+    """The errors of the other rooms whose words are meant for the user."""
+    from streams.runtime.clickhouse import ClickHouseUnreachableError
+    from streams.runtime.embedded import EmbeddedError
+    from streams.runtime.errors import RuntimeFault
+    from streams.warehouse.errors import WarehouseError
+
+    return (RuntimeFault, EmbeddedError, WarehouseError, ClickHouseUnreachableError)
+
+
+def _fail(words: str, code: int) -> NoReturn:
+    say(f"error: {words}", style="red")
+    raise typer.Exit(code)
+
+
+def settings() -> Settings:
+    """The settings as they are.  Raises SettingsFault."""
+    from streams.operate.settings_tree import load_settings
+
+    return load_settings()
+
+
+def cluster() -> Settings:
+    """The settings with a broker known.  Raises SettingsFault, NoBrokerError."""
+    from streams.runtime.cluster import resolve
+
+    return resolve(settings())
+
+
+def say(words: str, *, style: str = "") -> None:
+    """One line to the person, on stderr."""
+    Console(stderr=True, soft_wrap=True, highlight=False).print(escape(words), style=style)
+
+
+def print_json(data: Any) -> None:
+    """Data as JSON on stdout."""
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(data, enc_hook=_plain)).decode() + "\n")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Path):
+        return str(value)
+    raise NotImplementedError(f"no JSON for {type(value)}")
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str | None = None) -> None:
+    """Rows as a table on stdout; numbers to the right."""
+    rows = [tuple(row) for row in rows]
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for at, name in enumerate(columns):
+        numeric = bool(rows) and all(isinstance(row[at], int | float | None) for row in rows)
+        table.add_column(escape(name), justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(escape(_cell(value)) for value in row))
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=_PIPE_WIDTH)
+    console.print(table)
+
+
+def _cell(value: Any) -> str:
+    match value:
+        case None:
+            return "-"
+        case bool():
+            return "yes" if value else "no"
+        case float():
+            return f"{value:g}"
+        case datetime():
+            return value.strftime("%Y-%m-%d %H:%M:%S")
+        case _:
+            return str(value)

@@ -1,0 +1,90 @@
+"""A CSV row into a recipient event: which column is which field, and what keeps a row from being one.
+
+Columns called like a field (or a usual other name of it) are that field, `--map column=field` says otherwise, and
+every other column is a variable of the template under its own name.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+import msgspec
+
+from schemas import ids
+from schemas.events import Campaign, Recipient
+from streams.operate.csv_rows import Row
+from streams.operate.errors import UsageFault
+
+FIELDS: Final = ("recipient_id", "address", "timezone", "dedup_key")
+_USUAL_NAMES: Final = {"id": "recipient_id", "email": "address", "e-mail": "address", "mail": "address"}
+
+
+class BadRowError(ValueError):
+    """A row that can't become an event; its words name the field, never the whole address."""
+
+
+def parse_mapping(options: Iterable[str]) -> dict[str, str]:
+    """`column=field` options.  Raises UsageFault."""
+    mapping: dict[str, str] = {}
+    for option in options:
+        column, equals, field = option.partition("=")
+        if not equals or not column.strip() or not field.strip():
+            raise UsageFault(f"--map {option}: expected column=field, such as --map mail_address=address")
+        mapping[column.strip()] = field.strip()
+    return mapping
+
+
+def assign_columns(columns: Iterable[str], mapping: Mapping[str, str]) -> dict[str, str]:
+    """What each column feeds: a field of FIELDS, else the variable of that name.  Raises UsageFault."""
+    columns = list(columns)
+    for column in mapping:
+        if column not in columns:
+            raise UsageFault(f"--map {column}=…: no such column; there are {', '.join(columns)}")
+    assigned = dict(mapping)
+    for column in columns:
+        folded = column.lower()
+        field = folded if folded in FIELDS else _USUAL_NAMES.get(folded, column)
+        taken = set(assigned.values())
+        assigned.setdefault(column, column if field in taken else field)
+    targets = list(assigned.values())
+    doubled = sorted({target for target in targets if targets.count(target) > 1})
+    if doubled:
+        raise UsageFault(f"two columns feed {', '.join(doubled)}: correct --map")
+    for field in ("recipient_id", "address"):
+        if field not in targets:
+            raise UsageFault(f"no column is the {field}; add --map COLUMN={field}, with one of {', '.join(columns)}")
+    return assigned
+
+
+def build_recipient(row: Row, assigned: Mapping[str, str], campaign: Campaign) -> Recipient:
+    """The event.  Raises BadRowError."""
+    if row.reason:
+        raise BadRowError(row.reason)
+    values = {target: row.cells[column] for column, target in assigned.items()}
+    recipient_id = values.pop("recipient_id").strip()
+    address = values.pop("address").strip()
+    timezone = values.pop("timezone", "").strip() or None
+    dedup_key = values.pop("dedup_key", "").strip() or None
+    if not recipient_id:
+        raise BadRowError("recipient_id is empty")
+    if not address:
+        raise BadRowError("address is empty")
+    try:
+        ids.canonical_address(address)
+    except ValueError as error:
+        raise BadRowError(f"address: {error}") from None
+    if campaign.kind == "transactional" and dedup_key is None:
+        raise BadRowError("dedup_key is empty: transactional mail needs one")
+    event = {
+        "tenant": campaign.tenant,
+        "campaign_id": campaign.campaign_id,
+        "recipient_id": recipient_id,
+        "to": {"channel": campaign.channel, "address": address},
+        "variables": values,
+        "timezone": timezone,
+        "dedup_key": dedup_key,
+    }
+    try:
+        return msgspec.convert(event, Recipient)
+    except msgspec.ValidationError as error:
+        reason, _, where = str(error).partition(" - at `$.")
+        raise BadRowError(f"{where.rstrip('`') or 'row'}: {reason}") from None
