@@ -39,7 +39,7 @@ def migrate(client: Client, database: str) -> list[str]:
         "ENGINE = ReplacingMergeTree ORDER BY name COMMENT 'Migrations that this database has'"
     )
     found = client.query(f"SELECT name, hash FROM {database}.migrations FINAL")  # noqa: S608 - a checked name
-    applied: dict[str, str] = {name: digest for name, digest in found.result_rows}  # noqa: C416 - typed for mypy
+    applied = {str(name): str(digest) for name, digest in found.result_rows}
     done: list[str] = []
     for name, text in migrations():
         digest = hashlib.sha256(text.encode()).hexdigest()

@@ -10,9 +10,9 @@ from datetime import timedelta
 from streams.warehouse.writer import Writer
 from tests.warehouse.builders import START, answer, block, delivery, migrated
 
-# 60 parts (months) of a few hundred rows each: long enough to be met in the middle, quick enough to test.
+# 60 parts (months) of a hundred rows each: long enough to be met in the middle, quick enough to test.
 MONTHS = 60
-ROWS = 18_000
+ROWS = 6_000
 DATABASE = "killed"
 
 
