@@ -1,0 +1,16 @@
+"""An SMTP server whose answers the recipient's address chooses, with DNS beside it and a log that can be trusted.
+
+`evenpost simulate-smtp` and `python -m streams.operate.simulator` run it; demos and tests use it as their recipient and
+as their independent oracle.
+
+- `outcomes`: which address gets which answer (the table)   `session`, `message`: SMTP without I/O
+- `server`: the sockets   `dns`: MX, addresses and DKIM keys   `log`: what was accepted and refused
+- `service`: all of it as one process
+"""
+
+from streams.operate.simulator.errors import SimulatorError
+from streams.operate.simulator.log import Entry, read_log
+from streams.operate.simulator.service import Listening, listening, run, serve
+from streams.operate.simulator.settings import SimulatorSettings
+
+__all__ = ["Entry", "Listening", "SimulatorError", "SimulatorSettings", "listening", "read_log", "run", "serve"]
