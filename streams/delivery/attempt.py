@@ -31,7 +31,7 @@ VIEW_WAIT_S: Final = 10.0
 VIEW_POLL_S: Final = 0.02
 
 
-class Withdrawn(Exception):  # noqa: N818  # a change of mind, no error
+class Withdrawn(Exception):  # a change of mind, no error
     """What may not go any more was stopped before the dot."""
 
     def __init__(self, outcome: Outcome) -> None:
@@ -72,7 +72,7 @@ class Attempts:
             rule = Rule(rule="render", value=str(error), limit="a message that renders")
             return outcomes.refused(send, "render", rule, _now(), self._settings)
         except KeyRefusedError as error:
-            log.error("dkim key can't be used", tenant=send.tenant, error=str(error))
+            log.error("dkim key can't be used", tenant=send.tenant, error=str(error))  # noqa: TRY400  # a file, no bug
             return outcomes.unsigned(send, _now(), self._settings)
         if message is None:
             return outcomes.behind(send, _now(), self._settings)

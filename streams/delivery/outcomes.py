@@ -112,9 +112,7 @@ def _parked(
     send: Send, kind: str, reason: str, now: datetime, settings: OutcomeSettings, *, after_s: float = PARKED_S
 ) -> Outcome:
     due = now if kind == "drained" else now + timedelta(seconds=after_s)
-    returned = Return(
-        kind="drained" if kind == "drained" else "parked", send=send, due=due, reason=reason, at=now
-    )
+    returned = Return(kind="drained" if kind == "drained" else "parked", send=send, due=due, reason=reason, at=now)
     return _outcome(send, "waiting", reason, now, settings, returned=returned)
 
 
@@ -162,9 +160,7 @@ def _outcome(
         source_offset=send.source_offset,
     )
     suppression = _suppression(send, delivery, now) if type_ == "bounced" and result.suppresses else None
-    return Outcome(
-        send_id=send.send_id, deal=send.deal, delivery=delivery, returned=returned, suppression=suppression
-    )
+    return Outcome(send_id=send.send_id, deal=send.deal, delivery=delivery, returned=returned, suppression=suppression)
 
 
 def _suppression(send: Send, delivery: Delivery, now: datetime) -> Suppression:

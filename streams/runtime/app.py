@@ -31,7 +31,11 @@ class EvenpostApp(faust.App):
     def source(self, name: str) -> Any:
         """A declared topic as a source of raw records."""
         return self.topic(
-            self.settings.topic(name), key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw",
+            self.settings.topic(name),
+            key_type=bytes,
+            value_type=bytes,
+            key_serializer="raw",
+            value_serializer="raw",
             acks=False,
         )
 
@@ -39,11 +43,13 @@ class EvenpostApp(faust.App):
 def make_app(role: str, settings: Settings) -> EvenpostApp:
     """An app whose consumer group is the role's."""
     kafka = settings.kafka
+    datadir = settings.data_dir / "faust" / role
+    datadir.mkdir(parents=True, exist_ok=True)  # Faust makes the last folder only (FAUST.md 11)
     app = EvenpostApp(
         f"{kafka.prefix}{role}",
         broker=[URL(f"aiokafka://{server}") for server in str(kafka.bootstrap).split(",")],
         store="memory://",
-        datadir=str(settings.data_dir / "faust" / role),
+        datadir=str(datadir),
         value_serializer="raw",
         key_serializer="raw",
         topic_allow_declare=False,

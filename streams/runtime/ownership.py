@@ -60,8 +60,8 @@ class Ownership:
         """The owners themselves."""
         return self._owners.values()
 
-    async def _assigned(self, _: Any, assigned: set[TP], **__: Any) -> None:
-        for partition in sorted({tp.partition for tp in assigned}):
+    async def _assigned(self, *given: Any, **__: Any) -> None:
+        for partition in sorted({tp.partition for tp in given[-1]}):
             if partition not in self._owners:
                 owner = self._owners[partition] = self._make_owner(partition)
                 task = asyncio.create_task(owner.run(), name=f"owner-{partition}")
@@ -79,7 +79,7 @@ class Ownership:
         if self.failed is not None and not self.failed.done() and error is not None:
             self.failed.set_exception(error)
 
-    async def _revoked(self, _: Any, revoked: set[TP], **__: Any) -> None:
+    async def _revoked(self, *_: Any, **__: Any) -> None:
         await self.release()
 
     async def release(self) -> None:

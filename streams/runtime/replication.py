@@ -95,12 +95,13 @@ class Replication:
         self._consumer.close()
 
     def _take(self, message: Message) -> None:
-        where = (message.topic(), message.partition())
+        where = (str(message.topic()), int(message.partition() or 0))
+        offset = int(message.offset() or 0)
         error = message.error()
         if error is not None:
             if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  # librdkafka's name for it
                 self._at_end.add(where)
-                self._advance(where, message.offset())
+                self._advance(where, offset)
             return
         name = self._names[where[0]]
         key = (message.key() or b"").decode("utf-8", "replace")
@@ -109,7 +110,7 @@ class Replication:
         except BadRecordError as bad:
             if self._on_bad is not None:
                 self._on_bad(bad)
-        self._advance(where, message.offset() + 1)
+        self._advance(where, offset + 1)
 
     def _advance(self, where: tuple[str, int], offset: int) -> None:
         self._next[where] = offset

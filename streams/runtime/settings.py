@@ -14,7 +14,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 CONFIG_ENV = "EVENPOST_CONFIG"
 DEFAULT_CONFIG = "evenpost.toml"
 
-Port = Annotated[int, Field(ge=0, le=65535)]
+MAX_PORT = 65_535
+Port = Annotated[int, Field(ge=0, le=MAX_PORT)]
 
 
 class Section(BaseModel):
@@ -70,7 +71,7 @@ class SmtpSettings(Section):
             return value
         kind, _, rest = value.partition(":")
         host, _, port = rest.rpartition(":")
-        if kind != "smarthost" or not host or not port.isdecimal() or not 0 < int(port) < 65536:
+        if kind != "smarthost" or not host or not port.isdecimal() or not 0 < int(port) <= MAX_PORT:
             raise ValueError("must be 'mx' or 'smarthost:HOST:PORT'")
         return value
 
@@ -105,7 +106,11 @@ class Settings(BaseSettings):
     """The whole tree."""
 
     model_config = SettingsConfigDict(
-        env_prefix="EVENPOST_", env_nested_delimiter="__", extra="ignore", frozen=True, nested_model_default_partial_update=True
+        env_prefix="EVENPOST_",
+        env_nested_delimiter="__",
+        extra="ignore",
+        frozen=True,
+        nested_model_default_partial_update=True,
     )
 
     data_dir: Path = Path("evenpost-data")

@@ -7,7 +7,7 @@ leaves no trace, and recovery reads the changelog from the stored offset on, nev
 
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -137,9 +137,9 @@ class PartitionTable:
             self._write(self._overlay.items(), next_offset)
         self._overlay.clear()
 
-    def _write(self, pairs: "Iterator[tuple[bytes, bytes | None]] | object", next_offset: int | None) -> None:
+    def _write(self, pairs: Iterable[tuple[bytes, bytes | None]], next_offset: int | None) -> None:
         batch = WriteBatch(raw_mode=True)
-        for key, value in pairs:  # type: ignore[attr-defined]  # dict items or a list of pairs
+        for key, value in pairs:
             if value is None:
                 batch.delete(key)
             else:
@@ -185,7 +185,7 @@ class PartitionTable:
         if start is not None and (start < low or start > high):
             self._reset()
             start = None
-        if high == low or start == high:
+        if high in {low, start}:
             return 0
         consumer.assign([TopicPartition(tp.topic, tp.partition, OFFSET_BEGINNING if start is None else start)])
         read = 0
@@ -197,7 +197,7 @@ class PartitionTable:
             for message in messages:
                 error = message.error()
                 if error is None:
-                    pairs.append((message.key(), message.value()))
+                    pairs.append((message.key() or b"", message.value()))
                 elif error.code() == error._PARTITION_EOF:  # noqa: SLF001  # librdkafka's name for it
                     ended = True
                 else:

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 from schemas.topics import JOURNAL, SENDS_MARKETING, SENDS_TRANSACTIONAL, TOPICS
 from streams.runtime.clients import librdkafka

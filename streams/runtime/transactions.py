@@ -4,11 +4,11 @@
 records and its source offsets visible together or not at all.  Blocking: call both from a thread.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
-from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from streams.runtime.clients import librdkafka
 from streams.runtime.errors import FencedError, TransactionAbortedError
@@ -23,6 +23,9 @@ TRANSACTION_TIMEOUT_MS: Final = 5_000
 RETRY_BACKOFF_MS: Final = 5
 # A commit whose result is unknown is asked for again until it is known; 30 times the timeout outlives a broker restart.
 COMMIT_ASKS: Final = 30
+
+
+Report = Callable[[KafkaError | None, Message], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,9 +99,10 @@ class FencedProducer:
         """
         highest: list[int] = []
 
-        def report(error: object, message: object) -> None:
-            if error is None and message.topic() == changelog:  # type: ignore[attr-defined]  # confluent's Message
-                highest.append(message.offset())  # type: ignore[attr-defined]  # as above
+        def report(error: KafkaError | None, message: Message) -> None:
+            offset = message.offset()
+            if error is None and offset is not None and message.topic() == changelog:
+                highest.append(offset)
 
         try:
             self._producer.begin_transaction()
@@ -112,8 +116,8 @@ class FencedProducer:
             self._abort(error)
         return max(highest, default=None)
 
-    def _produce(self, record: Record, report: object) -> None:
-        extra = {} if record.partition is None else {"partition": record.partition}
+    def _produce(self, record: Record, report: Report) -> None:
+        extra: dict[str, Any] = {} if record.partition is None else {"partition": record.partition}
         while True:
             try:
                 self._producer.produce(

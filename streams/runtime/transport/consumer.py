@@ -14,7 +14,6 @@ from streams.runtime.clients import aiokafka_security
 from streams.runtime.transport.assignor import CoPartitionedAssignor
 from streams.runtime.transport.ledger import Ledger
 
-
 # A fetch waits this long for its first byte.  Data answers at once; it only bounds how stale an empty answer is.
 FETCH_WAIT_MS = 250
 
@@ -41,7 +40,7 @@ class EvenpostConsumerThread(AIOKafkaConsumerThread):
             rebalance_timeout_ms=int(conf.broker_rebalance_timeout * 1000),
             heartbeat_interval_ms=int(conf.broker_heartbeat_interval * 1000),
             isolation_level="read_committed",
-            **aiokafka_security(self.app.settings.kafka),
+            **aiokafka_security(_ours(self.app).settings.kafka),
         )
 
     async def _commit(self, offsets: Any) -> bool:
@@ -71,9 +70,9 @@ class EvenpostConsumer(Consumer):
     async def force_commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
         """Commit each partition's contiguous prefix of done events."""
         del topics, start_new_transaction
-        ledger: Ledger = self.app.ledger
+        ledger: Ledger = _ours(self.app).ledger
         offsets = ledger.committable()
-        if not offsets or not await self._commit(offsets):
+        if not offsets or not await self._commit({TP(*tp): offset for tp, offset in offsets.items()}):
             return False
         ledger.committed(offsets)
         return True
@@ -83,3 +82,8 @@ class EvenpostTransport(Transport):
     """The transport that an app of ours uses."""
 
     Consumer = EvenpostConsumer
+
+
+def _ours(app: Any) -> Any:
+    """The app as ours: Faust's own types don't know what `EvenpostApp` adds."""
+    return app

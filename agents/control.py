@@ -1,0 +1,131 @@
+"""CONTROL: one owner (the member that holds `campaigns`' only partition) compiles contents and issues leases.
+
+It looks at the world a few times a second and makes what is missing: a content version for each campaign, compiled
+or refused with a reason, and a lease for each gate partition while a campaign is paced.  Doing it twice does no harm.
+What upstream wrote in a form that can't be read is a dead letter, once: the group's offsets say how far it looked.
+"""
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+import structlog
+
+from agents.views import replicate
+from schemas import ids, topics
+from schemas.events import Campaign, Lease
+from streams.compose.compile import compile_content
+from streams.runtime import worker
+from streams.runtime.dead_letters import DeadLetter, bury
+from streams.runtime.group import GroupReader
+from streams.runtime.producer import RecordProducer
+from streams.runtime.settings import Settings
+from streams.spread.leases import equal_leases
+from streams.views import BadRecordError, World
+
+log = structlog.get_logger(__name__)
+
+VIEWS = (topics.CAMPAIGNS, topics.TENANTS, topics.CONTENTS, topics.CONTROLS, topics.EGRESS)
+CHECKED = (topics.CAMPAIGNS, topics.TENANTS, topics.EGRESS)
+TICK_S: Final = 0.2
+LEASE_EVERY_S: Final = 1.0
+# A dealer may spend a lease this long after it was issued: three renewals may be lost.
+LEASE_TTL_S: Final = 4.0
+
+
+class Control:
+    """The role."""
+
+    def __init__(self, settings: Settings, member: str) -> None:
+        self._settings = settings
+        self._member = member
+        self._world, self._replication = replicate(settings, member, VIEWS)
+        self._producer = RecordProducer(settings.kafka, client_id=f"evenpost-{member}")
+        self._reader = GroupReader(settings, "control", CHECKED, client_id=f"evenpost-{member}")
+        self._known: set[str] = set()
+        self._leased_at = 0.0
+
+    async def main(self) -> int:
+        """Serve until stopped."""
+        readiness = worker.Readiness(self._settings, role="control", member=self._member)
+        stop = worker.stop_event()
+        readiness.announce()
+        while not stop.is_set():
+            records = await asyncio.to_thread(self._reader.read, TICK_S)
+            for record in records:
+                await self._check(record)
+            await asyncio.to_thread(self._reader.commit)
+            if self._reader.owns(topics.CAMPAIGNS.name, 0):
+                await self._compile_all()
+                await self._lease_all()
+        readiness.withdraw()
+        await asyncio.to_thread(self._reader.close)
+        self._replication.close()
+        self._producer.close()
+        return 0
+
+    async def _check(self, record: Any) -> None:
+        """Bury what no view can read."""
+        name = record.topic().removeprefix(self._settings.kafka.prefix)
+        try:
+            World().apply(name, (record.key() or b"").decode("utf-8", "replace"), record.value())
+        except BadRecordError as bad:
+            log.warning("upstream record can't be used", topic=name, offset=record.offset(), reason=bad.reason)
+            letter = DeadLetter(
+                role="control",
+                topic=name,
+                partition=record.partition(),
+                offset=record.offset(),
+                key=record.key(),
+                value=record.value(),
+                reason=str(bad),
+            )
+            await bury(self._producer, self._settings, letter)
+
+    async def _compile_all(self) -> None:
+        for campaign in list(self._world.campaigns.values()):
+            if campaign.tenant not in self._world.tenants:
+                continue
+            version = self._world.content_version(campaign)
+            key = ids.content_key(campaign.tenant, campaign.campaign_id, version)
+            if key not in self._known and key not in self._world.contents:
+                await self._compile(campaign, version, key)
+            self._known.add(key)
+
+    async def _compile(self, campaign: Campaign, version: str, key: str) -> None:
+        content = compile_content(
+            campaign, self._world.sending_domain(campaign), version=version, now=datetime.now(UTC)
+        )
+        log.info(
+            "content", tenant=campaign.tenant, campaign=campaign.campaign_id, state=content.state, reason=content.reason
+        )
+        topic = self._settings.topic(topics.CONTENTS.name)
+        await (await self._producer.send(topic, msgspec.json.encode(content), key=key.encode()))
+
+    async def _lease_all(self) -> None:
+        loop_now = asyncio.get_running_loop().time()
+        if loop_now - self._leased_at < LEASE_EVERY_S:
+            return
+        paces = {
+            key: campaign.pace_per_s
+            for key, campaign in self._world.campaigns.items()
+            if campaign.pace_per_s is not None
+        }
+        if not paces:
+            return
+        self._leased_at = loop_now
+        leases = equal_leases(
+            paces, partitions=self._settings.kafka.gate_partitions, now=datetime.now(UTC), ttl_s=LEASE_TTL_S
+        )
+        for lease in leases:
+            await self._lease(lease)
+
+    async def _lease(self, lease: Lease) -> None:
+        topic = self._settings.topic(topics.LEASES.name)
+        await self._producer.send(topic, msgspec.json.encode(lease), key=str(lease.gate_partition).encode())
+
+
+def run(settings: Settings, member: str) -> None:
+    """Run a control worker."""
+    worker.run(lambda: Control(settings, member).main())

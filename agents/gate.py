@@ -1,0 +1,133 @@
+"""GATE: the one dealer.  Each partition decides its three sources in transactions (`PartitionLoop`), by the `Desk`.
+
+Transactional recipients are decided first, then what comes back, then marketing.
+"""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from typing import Any, Final
+
+from agents.views import replicate
+from schemas import topics
+from streams.gate.desk import Desk, DeskSettings, Emission, Source
+from streams.runtime import worker
+from streams.runtime.app import make_app
+from streams.runtime.keys import load_key
+from streams.runtime.ownership import Ownership
+from streams.runtime.partition_loop import PartitionLoop, Received
+from streams.runtime.settings import Settings
+from streams.runtime.tables import PartitionTable
+from streams.runtime.transactions import GroupOffsets
+
+VIEWS = (
+    topics.TENANTS,
+    topics.CAMPAIGNS,
+    topics.CONTENTS,
+    topics.CONTROLS,
+    topics.EGRESS,
+    topics.CONDITIONS,
+    topics.LEASES,
+    topics.SUPPRESSIONS,
+)
+SOURCES: Final = (topics.RECIPIENTS_TRANSACTIONAL.name, topics.RETURNS.name, topics.RECIPIENTS_MARKETING.name)
+
+
+class Decisions:
+    """The desk, as the partition loop calls it."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self.release = desk.release
+        self.next_release = desk.next_release
+
+    def receive(self, received: Received, now: datetime) -> Sequence[Emission]:
+        """Decide one event."""
+        return self._desk.receive(_source(received), received.value, now)
+
+    def reject(self, received: Received, now: datetime, error: Exception) -> Sequence[Emission]:
+        """End an event that could not be decided."""
+        return self._desk.reject(_source(received), received.value, now, type(error).__name__)
+
+
+def _source(received: Received) -> Source:
+    return Source(
+        topic=received.topic,
+        partition=received.partition,
+        offset=received.offset,
+        key=received.key,
+        headers=received.headers,
+    )
+
+
+class Gate:
+    """The role."""
+
+    def __init__(self, settings: Settings, member: str) -> None:
+        self._settings = settings
+        self._member = member
+        self._world, self._replication = replicate(settings, member, VIEWS)
+        self._desk_settings = DeskSettings(
+            marketing_expire_s=settings.mail.marketing_expire_s,
+            transactional_expire_s=settings.mail.transactional_expire_s,
+            unknown_campaign_wait_s=settings.mail.unknown_campaign_wait_s,
+            address_key=load_key(settings, "address_id"),
+            address_key_version=settings.secrets.address_id_version,
+            providers=settings.providers,
+        )
+        self.app = make_app("gate", settings)
+        self._offsets = GroupOffsets(settings.kafka, self.app.conf.id)
+        self._threads = ThreadPoolExecutor(settings.kafka.gate_partitions, thread_name_prefix="gate")
+        self.ownership = Ownership(self.app, self._partition)
+        for name in SOURCES:
+            self._source(name)
+
+    def _source(self, name: str) -> None:
+        @self.app.agent(self.app.source(name), name=f"gate-{name}")
+        async def source(stream: Any) -> None:
+            async for event in stream.noack().events():
+                self.ownership.hand_over(event.message)
+
+    def _partition(self, partition: int) -> PartitionLoop:
+        return PartitionLoop(
+            partition,
+            settings=self._settings,
+            role="gate",
+            topics=SOURCES,
+            changelog=topics.GATE_STATE.name,
+            path=worker.state_path(self._settings, self._member, f"gate-{partition}"),
+            group=self._offsets,
+            executor=self._threads,
+            make_decider=lambda table: self._decider(partition, table),
+            may_decide=self._replication.fresh,
+            on_failure=self.ownership.fail,
+            on_worked=self.ownership.resume,
+        )
+
+    def _decider(self, partition: int, table: PartitionTable) -> Decisions:
+        kafka = self._settings.kafka
+        desk = Desk(
+            partition,
+            partitions=kafka.gate_partitions,
+            slots=kafka.slots,
+            state=table,
+            world=self._world,
+            settings=self._desk_settings,
+        )
+        return Decisions(desk)
+
+    def _ready(self) -> bool:
+        owners = list(self.ownership.owners())
+        return bool(owners) and all(isinstance(owner, PartitionLoop) and owner.ready for owner in owners)
+
+    async def main(self) -> int:
+        """Serve until stopped."""
+        readiness = worker.Readiness(self._settings, role="gate", member=self._member)
+        code = await worker.serve(self.app, self.ownership, readiness, is_ready=self._ready)
+        self._replication.close()
+        return code
+
+
+def run(settings: Settings, member: str) -> None:
+    """Run a gate worker."""
+    worker.run(lambda: Gate(settings, member).main())

@@ -1,0 +1,206 @@
+"""WAREHOUSE: deliveries into ClickHouse, each once, and the SQL port of the embedded engine.
+
+Per partition, the steps of `streams.warehouse.writer`: a block is planned (committed as the offset's metadata),
+inserted under a token made of its coordinates, then the offset advances.  A new owner that finds a plan inserts just
+that block first.
+"""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import structlog
+from clickhouse_connect.driver.exceptions import ClickHouseError
+from confluent_kafka import OFFSET_BEGINNING, KafkaException, TopicPartition
+
+from schemas import topics
+from streams.runtime import worker
+from streams.runtime.clickhouse import chdb_path, connect
+from streams.runtime.dead_letters import DeadLetter, bury
+from streams.runtime.embedded.clickhouse import SqlServer
+from streams.runtime.group import GroupReader
+from streams.runtime.producer import RecordProducer
+from streams.runtime.settings import Settings
+from streams.warehouse.migrations import migrate
+from streams.warehouse.rows import Record
+from streams.warehouse.writer import Block, Writer, plan_metadata, read_plan
+
+log = structlog.get_logger(__name__)
+
+READ_S: Final = 0.1
+# A block goes in when it is this large or this old: ClickHouse likes few large inserts, analysts like fresh rows.
+BLOCK_ROWS: Final = 20_000
+BLOCK_AGE_S: Final = 1.0
+RETRY_S: Final = 1.0
+WRITE_TRIES_LOGGED: Final = 10
+
+
+@dataclass(kw_only=True)
+class Pending:
+    """What was read of one partition and is not in ClickHouse yet."""
+
+    start: int | None
+    plan: tuple[int, int] | None
+    records: list[Record] = field(default_factory=list)
+    since: float = 0.0
+
+    def add(self, record: Record) -> None:
+        """Put the next record behind the others."""
+        if not self.records:
+            self.since = time.monotonic()
+        self.records.append(record)
+
+    def take(self, now: float) -> list[Record]:
+        """The records of the next block, or none yet: the planned block when it is whole, else what is due."""
+        if self.plan is not None:
+            start, end = self.plan
+            if not self.records or self.records[-1].offset < end - 1:
+                return []
+            block = [record for record in self.records if start <= record.offset < end]
+            self.records = [record for record in self.records if record.offset >= end]
+            return block
+        if len(self.records) >= BLOCK_ROWS or (self.records and now - self.since >= BLOCK_AGE_S):
+            block, self.records = self.records[:BLOCK_ROWS], self.records[BLOCK_ROWS:]
+            return block
+        return []
+
+
+class Warehouse:
+    """The role."""
+
+    def __init__(self, settings: Settings, member: str) -> None:
+        self._settings = settings
+        self._member = member
+        self._dsn = settings.clickhouse.dsn or f"chdb://{(settings.data_dir / 'clickhouse').resolve()}"
+        self._database = settings.clickhouse.database
+        self._client = connect(self._dsn)
+        applied = migrate(self._client, self._database)
+        log.info("warehouse schema", applied=",".join(applied) or "none new")
+        self._writer = Writer(self._client, self._database)
+        self._producer = RecordProducer(settings.kafka, client_id=f"evenpost-{member}")
+        self._pending: dict[tuple[str, int], Pending] = {}
+        self._reader = GroupReader(
+            settings,
+            "warehouse",
+            (topics.DELIVERIES,),
+            client_id=f"evenpost-{member}",
+            on_assign=self._assigned,
+            on_revoke=self._revoked,
+        )
+        self._topic_id = self._reader.topic_id(settings.topic(topics.DELIVERIES.name))
+
+    def _assigned(self, partitions: list[TopicPartition]) -> None:
+        starts: list[TopicPartition] = []
+        for tp in self._reader.committed(partitions):
+            start = tp.offset if tp.offset >= 0 else None
+            self._pending[(tp.topic, tp.partition)] = Pending(start=start, plan=read_plan(tp.metadata))
+            starts.append(TopicPartition(tp.topic, tp.partition, OFFSET_BEGINNING if start is None else start))
+        self._reader.assign_at(starts)
+
+    def _revoked(self, partitions: list[TopicPartition]) -> None:
+        for tp in partitions:
+            self._pending.pop((tp.topic, tp.partition), None)
+
+    async def main(self) -> int:
+        """Serve until stopped; what was read is written first."""
+        readiness = worker.Readiness(self._settings, role="warehouse", member=self._member)
+        stop = worker.stop_event()
+        server = self._sql_server()
+        readiness.announce()
+        log.info("ready")
+        while not stop.is_set():
+            for message in await asyncio.to_thread(self._reader.read, READ_S):
+                pending = self._pending.get((str(message.topic()), int(message.partition() or 0)))
+                if pending is not None:
+                    pending.add(Record(int(message.offset() or 0), message.value()))
+            await self._write_due(time.monotonic())
+        readiness.withdraw()
+        await self._write_due(float("inf"))
+        await asyncio.to_thread(self._reader.close)
+        if server is not None:
+            server.stop()
+        self._producer.close()
+        self._client.close()
+        return 0
+
+    def _sql_server(self) -> SqlServer | None:
+        path = chdb_path(self._dsn)
+        if path is None:
+            return None
+        port = self._settings.clickhouse.sql_port or None
+        try:
+            server = SqlServer(path, data_dir=self._settings.data_dir, port=port)
+            log.info("sql", url=server.start())
+        except OSError as error:
+            server = SqlServer(path, data_dir=self._settings.data_dir)
+            log.warning("sql port taken, another is used", port=port, url=server.start(), error=str(error))
+        return server
+
+    async def _write_due(self, now: float) -> None:
+        for block in list(self._due(now)):
+            await self._write(block)
+
+    def _due(self, now: float) -> Iterator[Block]:
+        for (_, partition), pending in self._pending.items():
+            records = pending.take(now)
+            if records:
+                start, end = pending.plan or (records[0].offset, records[-1].offset + 1)
+                yield Block(
+                    topic=topics.DELIVERIES.name,
+                    topic_id=self._topic_id,
+                    partition=partition,
+                    start=start,
+                    end=end,
+                    records=records,
+                )
+                pending.plan = None
+
+    async def _write(self, block: Block) -> None:
+        """Write until it is written: ClickHouse or Kafka being away delays rows, it loses none."""
+        tries = 0
+        while True:
+            try:
+                refused = await asyncio.to_thread(self._plan_insert_advance, block)
+            except (ClickHouseError, KafkaException, OSError) as error:
+                tries += 1
+                if not self._owns(block):
+                    return
+                if tries <= WRITE_TRIES_LOGGED:
+                    log.warning(
+                        "block not written yet", partition=block.partition, rows=len(block.records), error=str(error)
+                    )
+                await asyncio.sleep(RETRY_S)
+            else:
+                break
+        for record in refused:
+            await self._bury(block, record)
+
+    def _owns(self, block: Block) -> bool:
+        return self._reader.owns(block.topic, block.partition)
+
+    def _plan_insert_advance(self, block: Block) -> Any:
+        topic = self._settings.topic(block.topic)
+        planned = TopicPartition(topic, block.partition, block.start, metadata=plan_metadata(block.start, block.end))
+        self._reader.commit_offsets([planned])
+        refused = self._writer.insert(block)
+        self._reader.commit_offsets([TopicPartition(topic, block.partition, block.end, metadata="")])
+        return refused
+
+    async def _bury(self, block: Block, record: Any) -> None:
+        letter = DeadLetter(
+            role="warehouse",
+            topic=block.topic,
+            partition=block.partition,
+            offset=record.offset,
+            key=None,
+            value=record.value,
+            reason=record.reason,
+        )
+        await bury(self._producer, self._settings, letter)
+
+
+def run(settings: Settings, member: str) -> None:
+    """Run a warehouse worker."""
+    worker.run(lambda: Warehouse(settings, member).main())

@@ -1,0 +1,119 @@
+"""A consumer group on librdkafka for the roles that read in blocks: CONTROL and WAREHOUSE."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+
+from schemas.topics import Topic
+from streams.runtime.clients import librdkafka
+from streams.runtime.settings import Settings
+
+BATCH: Final = 5_000
+TIMEOUT_S: Final = 10.0
+
+
+class GroupReader:
+    """A member of a group.  Blocking: call it from a thread, one at a time."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        role: str,
+        topics: Sequence[Topic],
+        *,
+        client_id: str,
+        on_assign: Callable[[list[TopicPartition]], None] | None = None,
+        on_revoke: Callable[[list[TopicPartition]], None] | None = None,
+    ) -> None:
+        self._settings = settings
+        self._on_assign = on_assign
+        self._on_revoke = on_revoke
+        self._owned: set[tuple[str, int]] = set()
+        self._moved = False
+        self._consumer = Consumer(
+            librdkafka(
+                settings.kafka,
+                client_id=client_id,
+                group_id=f"{settings.kafka.prefix}{role}",
+                enable_auto_commit=False,
+                enable_auto_offset_store=False,
+                auto_offset_reset="earliest",
+                isolation_level="read_committed",
+                session_timeout_ms=int(settings.kafka.session_timeout_s * 1000),
+                fetch_wait_max_ms=100,
+                fetch_message_max_bytes=8 * 1024 * 1024,
+            )
+        )
+        self._consumer.subscribe(
+            [settings.topic(topic.name) for topic in topics], on_assign=self._assigned, on_revoke=self._revoked
+        )
+
+    def _assigned(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        self._owned |= {(tp.topic, tp.partition) for tp in partitions}
+        if self._on_assign is not None:
+            self._on_assign(partitions)
+
+    def _revoked(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        if self._on_revoke is not None:
+            self._on_revoke(partitions)
+        self._owned -= {(tp.topic, tp.partition) for tp in partitions}
+
+    def owns(self, topic: str, partition: int) -> bool:
+        """Whether this member holds the partition of the declared topic now."""
+        return (self._settings.topic(topic), partition) in self._owned
+
+    def read(self, timeout_s: float) -> list[Message]:
+        """The next records, in order within a partition."""
+        records: list[Message] = []
+        for message in self._consumer.consume(BATCH, timeout=timeout_s):
+            error = message.error()
+            if error is None:
+                self._consumer.store_offsets(message)
+                self._moved = True
+                records.append(message)
+            elif error.fatal():
+                raise KafkaException(error)
+        return records
+
+    def commit(self) -> None:
+        """Commit what was read, if anything; a failure is mended by the next commit."""
+        if not self._moved:
+            return
+        try:
+            self._consumer.commit(asynchronous=False)
+        except KafkaException:
+            return
+        self._moved = False
+
+    def commit_offsets(self, offsets: Sequence[TopicPartition]) -> None:
+        """Commit just these, with their metadata.  Raises KafkaException."""
+        results = self._consumer.commit(offsets=list(offsets), asynchronous=False)
+        for tp in results or ():
+            if tp.error is not None:
+                raise KafkaException(tp.error)
+
+    def committed(self, partitions: Sequence[TopicPartition]) -> list[Any]:
+        """What the group committed, with its metadata."""
+        return list(self._consumer.committed(list(partitions), timeout=TIMEOUT_S))
+
+    def seek(self, topic: str, partition: int, offset: int) -> None:
+        """Read this partition on from there."""
+        self._consumer.seek(TopicPartition(topic, partition, offset))
+
+    def assign_at(self, partitions: Sequence[TopicPartition]) -> None:
+        """Within `on_assign`: start at these offsets."""
+        self._consumer.assign(list(partitions))
+
+    def topic_id(self, topic: str) -> str:
+        """The id that Kafka gave the topic when it was made (KIP-516)."""
+        from confluent_kafka import TopicCollection  # noqa: PLC0415  # only here
+        from confluent_kafka.admin import AdminClient  # noqa: PLC0415  # as above
+
+        admin = AdminClient(librdkafka(self._settings.kafka))
+        described = admin.describe_topics(TopicCollection([topic]))[topic].result(TIMEOUT_S)
+        return str(described.topic_id)
+
+    def close(self) -> None:
+        """Leave the group."""
+        self._consumer.close()

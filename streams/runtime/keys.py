@@ -1,0 +1,38 @@
+"""Secret keys of the deployment: given in the settings, or a file below `data_dir/keys` made at first use.
+
+The address key names every address in ClickHouse and in the suppression list: back it up, or the names are lost.
+"""
+
+import os
+import secrets
+from pathlib import Path
+from typing import Final, Literal
+
+from streams.runtime.settings import Settings
+
+KEY_BYTES: Final = 32
+KeyName = Literal["address_id", "token"]
+
+
+def load_key(settings: Settings, name: KeyName) -> bytes:
+    """The key's bytes.  Several processes may ask at once for the first time: one makes it, all read the same."""
+    given = getattr(settings.secrets, name)
+    if given is not None:
+        return bytes(given.get_secret_value().encode())
+    path = settings.data_dir / "keys" / f"{name.replace('_', '-')}.key"
+    if not path.exists():
+        _make(path)
+    return bytes.fromhex(path.read_text(encoding="ascii").strip())
+
+
+def _make(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    fresh.touch(mode=0o600)
+    fresh.write_text(secrets.token_hex(KEY_BYTES) + "\n", encoding="ascii")
+    try:
+        os.link(fresh, path)  # unlike a rename, it fails where another process was first
+    except FileExistsError:
+        pass
+    finally:
+        fresh.unlink()

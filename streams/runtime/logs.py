@@ -1,0 +1,51 @@
+"""Structured logs on stderr: one line an event, no addresses, no secrets."""
+
+import logging
+import re
+import sys
+from collections.abc import MutableMapping
+from typing import Any
+
+import structlog
+
+# What looks like a mail address is masked wherever it comes from: a library's exception may carry one.
+_ADDRESS = re.compile(r"[^\s<>\"'=:,;(\[{]+@[^\s<>\"',;)\]}]+")
+
+
+def mask(text: str) -> str:
+    """The text with every mail address replaced."""
+    return _ADDRESS.sub("<address>", text)
+
+
+def _mask_event(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    for name, value in event.items():
+        if isinstance(value, str) and "@" in value:
+            event[name] = mask(value)
+    return event
+
+
+def configure(level: str) -> None:
+    """Set up structlog, and libraries' logging behind it."""
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        _mask_event,
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.processors.LogfmtRenderer(sort_keys=False, key_order=["timestamp", "level"])],
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level)),
+        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        _MaskingFormatter("timestamp=%(asctime)s level=%(levelname)s logger=%(name)s event=%(message)r")
+    )
+    logging.basicConfig(level=max(logging.WARNING, getattr(logging, level)), handlers=[handler], force=True)
+
+
+class _MaskingFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return mask(super().format(record))
