@@ -139,15 +139,16 @@ class Warehouse:
         return server
 
     async def _write_due(self, now: float) -> None:
-        for block in list(self._due(now)):
-            await self._write(block)
+        for block, planned in list(self._due(now)):
+            await self._write(block, planned=planned)
 
-    def _due(self, now: float) -> Iterator[Block]:
+    def _due(self, now: float) -> Iterator[tuple[Block, bool]]:
         for (_, partition), pending in self._pending.items():
             records = pending.take(now)
             if records:
                 start, end = pending.plan or (records[0].offset, records[-1].offset + 1)
-                yield Block(
+                planned = pending.plan is not None
+                block = Block(
                     topic=topics.DELIVERIES.name,
                     topic_id=self._topic_id,
                     partition=partition,
@@ -156,13 +157,18 @@ class Warehouse:
                     records=records,
                 )
                 pending.plan = None
+                yield block, planned
 
-    async def _write(self, block: Block) -> None:
-        """Write until it is written: ClickHouse or Kafka being away delays rows, it loses none."""
+    async def _write(self, block: Block, *, planned: bool) -> None:
+        """Write until it is written: ClickHouse or Kafka being away delays rows, it loses none.
+
+        A block that may have been inserted before (`planned` by a former owner, or tried) is recovered: its token
+        may be known while its rows are not.
+        """
         tries = 0
         while True:
             try:
-                refused = await asyncio.to_thread(self._plan_insert_advance, block)
+                refused = await asyncio.to_thread(self._plan_insert_advance, block, planned or tries > 0)
             except (ClickHouseError, KafkaException, OSError) as error:
                 tries += 1
                 if not self._owns(block):
@@ -180,11 +186,11 @@ class Warehouse:
     def _owns(self, block: Block) -> bool:
         return self._reader.owns(block.topic, block.partition)
 
-    def _plan_insert_advance(self, block: Block) -> Any:
+    def _plan_insert_advance(self, block: Block, again: bool) -> Any:
         topic = self._settings.topic(block.topic)
         planned = TopicPartition(topic, block.partition, block.start, metadata=plan_metadata(block.start, block.end))
         self._reader.commit_offsets([planned])
-        refused = self._writer.insert(block)
+        refused = self._writer.recover(block) if again else self._writer.insert(block)
         self._reader.commit_offsets([TopicPartition(topic, block.partition, block.end, metadata="")])
         return refused
 

@@ -17,7 +17,7 @@ class Content(msgspec.Struct, frozen=True, kw_only=True):
 
     tenant: TenantId
     campaign_id: CampaignId
-    version: Annotated[str, Meta(pattern=r"^[0-9a-f]{32}$")]
+    version: Annotated[str, Meta(pattern=r"^[0-9a-f]{32}$(?!\n)")]
     state: Literal["compiled", "refused"]
     reason: str = ""
     kind: Kind

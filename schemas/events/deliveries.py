@@ -70,7 +70,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     Where a bad event leaves a field unknown, it is empty.  `latency_ms` is from `queued_at` (dealt) to `at`.
     """
 
-    event_id: Annotated[str, Meta(pattern=r"^[0-9a-f]{32}$")]
+    event_id: Annotated[str, Meta(pattern=r"^[0-9a-f]{32}$(?!\n)")]
     send_id: str
     tenant: TenantId
     campaign_id: CampaignId

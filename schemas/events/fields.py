@@ -9,15 +9,19 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 # A tenant id is half of every key (`tenant:recipient`), so it can't hold the colon that splits it.
-TenantId = Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,40}$", description="Tenant id: [a-z0-9-], 1 to 40 characters.")]
+TenantId = Annotated[
+    str, Meta(pattern=r"^[a-z0-9-]{1,40}$(?!\n)", description="Tenant id: [a-z0-9-], 1 to 40 characters.")
+]
 
 # Campaign and recipient ids are upstream's own; printable and bounded, so that a key stays well under Kafka's limits.
 # Neither whitespace at the edges nor control characters: an id must survive a shell, a CSV and a URL.
 CampaignId = Annotated[
-    str, Meta(pattern=r"^[^\x00-\x20\x7f/@]{1,120}$", description="Campaign id: printable, no blank, no '/' or '@'.")
+    str,
+    Meta(pattern=r"^[^\x00-\x20\x7f/@]{1,120}$(?!\n)", description="Campaign id: printable, no blank, no '/' or '@'."),
 ]
 RecipientId = Annotated[
-    str, Meta(pattern=r"^[^\x00-\x1f\x7f]{1,200}$", description="Upstream's id of the person, 1 to 200 characters.")
+    str,
+    Meta(pattern=r"^[^\x00-\x1f\x7f]{1,200}$(?!\n)", description="Upstream's id of the person, 1 to 200 characters."),
 ]
 
 Timestamp = Annotated[datetime, Meta(tz=True, description="RFC 3339 with an offset; written in UTC.")]

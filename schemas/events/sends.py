@@ -10,7 +10,7 @@ from schemas.events.fields import CampaignId, Kind, OnUncertain, RecipientId, Sl
 from schemas.events.suppressions import Suppression
 from schemas.events.upstream import Destination
 
-SendId = Annotated[str, Meta(pattern=r"^[0-9a-f]{32}$", description="128-bit hash, see schemas.ids.send_id.")]
+SendId = Annotated[str, Meta(pattern=r"^[0-9a-f]{32}$(?!\n)", description="128-bit hash, see schemas.ids.send_id.")]
 
 
 class Views(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,7 +8,10 @@ from msgspec import Meta
 from schemas.events.fields import AddressText, Channel, Timestamp
 
 Scope = Annotated[
-    str, Meta(pattern=r"^(global|tenant:[a-z0-9-]{1,40})$", description="`global` or `tenant:<id>`: whose mail stops.")
+    str,
+    Meta(
+        pattern=r"^(global|tenant:[a-z0-9-]{1,40})$(?!\n)", description="`global` or `tenant:<id>`: whose mail stops."
+    ),
 ]
 SuppressionReason = Literal["hard_bounce", "complaint", "unsubscribe", "manual"]
 

@@ -28,7 +28,7 @@ from schemas.events.fields import (
 class DkimKey(msgspec.Struct, frozen=True, kw_only=True):
     """One DKIM key of a domain (RFC 6376): its selector and the PEM file that only senders can read."""
 
-    selector: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,63}$")]
+    selector: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,63}$(?!\n)")]
     key_file: Annotated[str, Meta(min_length=1, max_length=400, description="Path below the senders' key directory.")]
 
 
@@ -45,7 +45,7 @@ class Cap(msgspec.Struct, frozen=True, kw_only=True):
 
     class_: Annotated[str, Meta(min_length=1, max_length=60)] = msgspec.field(name="class")
     max: Annotated[int, Meta(ge=0, le=10_000)]
-    per: Annotated[str, Meta(pattern=r"^[1-9][0-9]{0,4}[smhdw]$", description="A number and s, m, h, d or w.")]
+    per: Annotated[str, Meta(pattern=r"^[1-9][0-9]{0,4}[smhdw]$(?!\n)", description="A number and s, m, h, d or w.")]
 
 
 class Tenant(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,7 +72,7 @@ class Egress(msgspec.Struct, frozen=True, kw_only=True):
     """A slot: one sending IP.  `drained` takes no new mail and gives back what waits; `spare` was never used."""
 
     slot: Slot
-    pool: Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,40}$")] = "shared"
+    pool: Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,40}$(?!\n)")] = "shared"
     via: Via
     ehlo: Annotated[str, Meta(min_length=1, max_length=253, description="RFC 5321 4.1.1.1: the IP's own name.")]
     weight: Weight = 1.0
@@ -105,7 +105,7 @@ class Campaign(msgspec.Struct, frozen=True, kw_only=True):
     pace_per_s: Annotated[float, Meta(gt=0)] | None = None
     cap_class: Annotated[str, Meta(min_length=1, max_length=60)] | None = None
     on_uncertain: OnUncertain = "hold"
-    pool: Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,40}$")] = "shared"
+    pool: Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,40}$(?!\n)")] = "shared"
 
 
 class Destination(msgspec.Struct, frozen=True, kw_only=True):
