@@ -21,7 +21,7 @@ class Places(Generic[Held]):
         self._in_all = in_all
         self._end = end
         self._taken: dict[str, int] = {}
-        self._total = 0
+        self.total = 0
         self._ending = 0
         # Per host, the longest idle first; the last used is used again, so that the others can age out.
         self._idle: OrderedDict[int, tuple[str, Held]] = OrderedDict()
@@ -75,7 +75,7 @@ class Places(Generic[Held]):
 
     def free(self, host: str) -> None:
         """A place is free again."""
-        self._total -= 1
+        self.total -= 1
         self._taken[host] -= 1
         if not self._taken[host]:
             del self._taken[host]
@@ -96,7 +96,7 @@ class Places(Generic[Held]):
                 break
         # Still waiting for room in the slot itself: end idle connections of other hosts, no more than are waited for.
         wanting = sum(len(self._waiting[host]) for _, host in heads if self._taken.get(host, 0) < self._per_host)
-        while wanting > self._ending and self._idle and self._total >= self._in_all:
+        while wanting > self._ending and self._idle and self.total >= self._in_all:
             _, (host, held) = self._idle.popitem(last=False)
             self._ending += 1
             self._end(host, held)
@@ -115,9 +115,9 @@ class Places(Generic[Held]):
     def _grant(self, host: str) -> bool:
         held = self._idle_to(host)
         if held is None:
-            if self._total >= self._in_all or self._taken.get(host, 0) >= self._per_host:
+            if self.total >= self._in_all or self._taken.get(host, 0) >= self._per_host:
                 return False
-            self._total += 1
+            self.total += 1
             self._taken[host] = self._taken.get(host, 0) + 1
         self._waiting[host].popleft()[1].set_result(held)
         return True

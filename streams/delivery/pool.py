@@ -48,6 +48,11 @@ class SlotConnections:
         self._down: dict[str, float] = {}
         self._closed = False
 
+    @property
+    def open_connections(self) -> int:
+        """How many connections the slot holds, opening and ending ones included."""
+        return self._places.total
+
     async def deliver(
         self,
         domain: str,

@@ -205,8 +205,8 @@ class Router:
         failed = False
         for answer in answers:
             if isinstance(answer, dns.resolver.Answer):
-                ttls.append(answer.expiration - time.time())
                 if answer.rrset is not None:
+                    ttls.append(answer.expiration - time.time())
                     addresses += sorted(record.to_text() for record in answer)
             elif isinstance(answer, TemporaryRouteError):
                 failed = True

@@ -43,8 +43,9 @@ class Wire(asyncio.Protocol):
         stream = cast("asyncio.Transport", transport)
         wire = cls(stream)
         stream.set_protocol(wire)
-        # With no buffer allowed, "paused" means: not all of what we wrote has left this process.
-        stream.set_write_buffer_limits(high=0)
+        # With no buffer allowed, "paused" means: not all of what we wrote has left this process.  1, as asyncio's TLS
+        # transport pauses at a size >= high: at 0 it would pause with nothing left to send.
+        stream.set_write_buffer_limits(high=1, low=0)
         if stream.is_closing():
             wire._fail(ConnectionLostError("the connection was closed while it opened"))
         return wire
@@ -126,6 +127,8 @@ class Wire(asyncio.Protocol):
         self._partial = lines.pop()
         for line in lines:
             self._line(line)
+            if self._fault is not None:
+                break  # what follows is out of step
         if len(self._partial) > MAX_LINE_BYTES or len(self._lines) > MAX_REPLY_LINES:
             self._fail(ProtocolError("the reply is too long"))
         if self._replies:
