@@ -70,7 +70,11 @@ class CsvRows:
         self.encoding = encoding
         self.size = path.stat().st_size
         self._text = TextIOWrapper(self._raw, encoding=encoding, newline="")
-        self.columns = self._header()
+        try:
+            self.columns = self._header()
+        except BaseException:
+            self._text.close()
+            raise
 
     @property
     def position(self) -> int:

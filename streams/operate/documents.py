@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from schemas.events import Campaign, Egress, Tenant
+from schemas.events import Campaign, Egress, Tenant, Via
 from streams.operate.errors import DocumentFault
 
 _SHOWN: Final = 60  # characters of a wrong value that an error repeats
@@ -48,11 +48,18 @@ def read_egress(path: Path) -> list[Egress]:
         problems += [f"slot {table.get('slot', '?')}: {problem}" for problem in found]
         if not found:
             slots.append(msgspec.convert(table, Egress))
+            problems += [f"slot {slots[-1].slot}: {problem}" for problem in via_problems(slots[-1].via)]
     doubled = {slot.slot for slot in slots if sum(other.slot == slot.slot for other in slots) > 1}
     problems += [f"slot {slot} stands there twice" for slot in sorted(doubled)]
     if problems:
         raise DocumentFault(path, problems)
     return slots
+
+
+def via_problems(via: Via) -> list[str]:
+    """What a way out lacks: a kind says which of the other fields it needs."""
+    needed = ("address",) if via.kind == "bind" else ("host", "port")
+    return [f"via.{name} is missing: kind = {via.kind!r} needs it" for name in needed if getattr(via, name) is None]
 
 
 def problems_of(kind: type[msgspec.Struct], data: Mapping[str, Any]) -> list[str]:

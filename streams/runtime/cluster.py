@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, Final, Self, cast
+from typing import Any, Final, Self, TypeVar, cast
 from urllib.parse import urlsplit
 
 import msgspec
@@ -53,6 +53,8 @@ _POLL_S: Final = 0.1
 _SILENCE_S: Final = 15.0
 # How long a publisher waits for room in librdkafka's queue before it tries again.
 _FULL_S: Final = 0.05
+
+_Client = TypeVar("_Client", Producer, Consumer)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -101,7 +103,7 @@ def sql_endpoint(settings: Settings) -> str:
 
 def check_reachable(settings: Settings) -> None:
     """Ask the cluster for its brokers.  Raises ClusterUnreachableError within REACH_S."""
-    _topics_of(Producer(_quiet(settings)), settings)
+    _topics_of(_client(Producer, settings, client_id="evenpost-cli"), settings)
 
 
 class Publisher:
@@ -111,18 +113,17 @@ class Publisher:
         self._settings = settings
         self._failed = 0
         self._reason = ""
-        self._producer = Producer(
-            _quiet(
-                settings,
-                client_id=client_id,
-                enable_idempotence=True,
-                acks="all",
-                linger_ms=5,
-                delivery_timeout_ms=int(DELIVERY_S * 1000),
-                partitioner="murmur2_random",
-                compression_type="lz4",
-                message_max_bytes=LARGE_MESSAGE_BYTES,
-            )
+        self._producer = _client(
+            Producer,
+            settings,
+            client_id=client_id,
+            enable_idempotence=True,
+            acks="all",
+            linger_ms=5,
+            delivery_timeout_ms=int(DELIVERY_S * 1000),
+            partitioner="murmur2_random",
+            compression_type="lz4",
+            message_max_bytes=LARGE_MESSAGE_BYTES,
         )
         self._present = _topics_of(self._producer, settings)
 
@@ -205,17 +206,16 @@ class _Reader:
         name = settings.topic(topic.name)
         self._heard = time.monotonic()
         self._bootstrap = settings.kafka.bootstrap
-        self._consumer = Consumer(
-            _quiet(
-                settings,
-                client_id="evenpost-cli",
-                group_id="evenpost-cli",  # librdkafka wants one; nothing is joined or committed
-                enable_auto_commit=False,
-                enable_partition_eof=True,
-                isolation_level="read_committed" if topic.committed else "read_uncommitted",
-                fetch_wait_max_ms=50,
-                fetch_message_max_bytes=LARGE_MESSAGE_BYTES,
-            )
+        self._consumer = _client(
+            Consumer,
+            settings,
+            client_id="evenpost-cli",
+            group_id="evenpost-cli",  # librdkafka wants one; nothing is joined or committed
+            enable_auto_commit=False,
+            enable_partition_eof=True,
+            isolation_level="read_committed" if topic.committed else "read_uncommitted",
+            fetch_wait_max_ms=50,
+            fetch_message_max_bytes=LARGE_MESSAGE_BYTES,
         )
         present = _topics_of(self._consumer, settings)
         if name not in present:
@@ -276,9 +276,12 @@ def _headers(message: Message) -> Iterator[tuple[str, bytes]]:
         yield name, value.encode() if isinstance(value, str) else value or b""
 
 
-def _quiet(settings: Settings, **more: Any) -> dict[str, Any]:
-    """Clients whose faults are raised to the caller and not written to the terminal by librdkafka."""
-    return librdkafka(settings.kafka, log_level=0, **more) | {"error_cb": lambda _: None}
+def _client(kind: type[_Client], settings: Settings, **config: Any) -> _Client:
+    """A client whose faults are raised to the caller and not written to the terminal by librdkafka."""
+    try:
+        return kind(librdkafka(settings.kafka, **config) | {"log_level": 0, "error_cb": lambda _: None})
+    except KafkaException as error:  # security settings that don't go together
+        raise ClusterUnreachableError(settings.kafka.bootstrap, error.args[0].str()) from error
 
 
 def _topics_of(client: Producer | Consumer, settings: Settings) -> dict[str, int]:
