@@ -3,7 +3,7 @@
 `evenpost simulate-smtp` and `python -m streams.operate.simulator` run it; demos and tests use it as their recipient and
 as their independent oracle.
 
-- `outcomes`: which address gets which answer (the table)   `session`, `message`: SMTP without I/O
+- `outcomes`: which address gets which answer (the table)   `session`, `commands`, `message`: SMTP without I/O
 - `server`: the sockets   `dns`: MX, addresses and DKIM keys   `log`: what was accepted and refused
 - `service`: all of it as one process
 """

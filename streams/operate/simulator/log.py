@@ -25,7 +25,7 @@ DROPPED: Final = 0
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """One message, or one refused recipient of it (`size` 0, no digest).
+    """One message; without size and digest one refused recipient, or a message that was not read whole.
 
     `peer` is the IP that the connection came from: the sending slot's.  `code` is the reply's; 250 also where the reply
     was withheld (`dropafter`), 0 for a connection dropped before the dot.  `subject` is as it came, RFC 2047 encoded.

@@ -104,12 +104,13 @@ class Connection(asyncio.Protocol):
         try:
             transport = await self._loop.start_tls(self._transport, self, self._server.tls, server_side=True)
         except (OSError, ssl.SSLError):
-            self._transport.abort()
-            return
+            transport = None
         if transport is None:
+            self._transport.abort()
+            self.connection_lost(None)  # asyncio tells nobody of a handshake that broke off
             return
         self._transport = transport
-        self._session.upgraded()
+        self._drive(self._session.upgraded)
 
 
 class SmtpServer:

@@ -8,13 +8,14 @@
 """
 
 import hashlib
-import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import ClassVar, Final, Literal
 
+from streams.operate.simulator.commands import TOO_BIG, read_mail, read_rcpt
 from streams.operate.simulator.log import ACCEPTED, DROPPED, Entry, MessageLog
 from streams.operate.simulator.message import TERMINATOR, header_values, layout_fault, unstuff
 from streams.operate.simulator.outcomes import ACCEPT, Outcome, Reply, foremost, outcome_for
@@ -28,22 +29,11 @@ MAX_RECIPIENTS: Final = 1000
 # "." CR LF becomes ".." CR LF: a message grows by at most a third on the wire, and SIZE counts without (RFC 1870 5).
 _GROWTH: Final = (4, 3)
 
-_PATH: Final = rb"<(?:@[^:>]*:)?((?:\"(?:[^\"\\]|\\.)*\"|[^<>\s\"])*)>"
-_MAIL: Final = re.compile(rb"MAIL FROM: ?" + _PATH + rb"((?: +\S+)*) *", re.IGNORECASE)
-_RCPT: Final = re.compile(rb"RCPT TO: ?" + _PATH + rb"((?: +\S+)*) *", re.IGNORECASE)
-_SIZE: Final = re.compile(rb"SIZE=(\d{1,20})", re.IGNORECASE)
-_BODY: Final = re.compile(rb"BODY=(?:7BIT|8BITMIME)", re.IGNORECASE)
-
 
 def _reply(code: int, enhanced: str, text: str) -> Reply:
     return Reply(code=code, enhanced=enhanced, text=text)
 
 
-_TOO_BIG: Final = _reply(552, "5.3.4", "message too big")
-_SYNTAX: Final = _reply(501, "5.5.4", "syntax: MAIL FROM:<address> or RCPT TO:<address>, then parameters")
-_PARAMETER: Final = _reply(555, "5.5.4", "parameter not known")
-_ASCII_ONLY: Final = _reply(553, "5.6.7", "a non-ASCII address needs SMTPUTF8, which is not offered")
-_BAD_ADDRESS: Final = _reply(501, "5.1.3", "an address has a local part, an @ and a domain")
 _OK: Final = _reply(250, "2.0.0", "ok").wire()
 _SENDER_OK: Final = _reply(250, "2.1.0", "sender ok").wire()
 _RECIPIENT_OK: Final = _reply(250, "2.1.5", "recipient ok").wire()
@@ -115,12 +105,12 @@ class Session:
         self._advance()
 
     def upgraded(self) -> None:
-        """TLS is up: all that was said before is forgotten, and what came unasked in clear text too (RFC 3207 4.2)."""
-        self._buffer.clear()
+        """TLS is up: what was said before is forgotten (RFC 3207 4.2); its first bytes may have been fed already."""
         self._helo = ""
         self._tls = True
         self._reset()
         self.then = "read"
+        self._advance()
 
     # ── steps: True = something was consumed ─────────────────────────────────────────────────────────────────────────
 
@@ -153,7 +143,7 @@ class Session:
 
     def _body(self) -> bool:
         buffer = self._buffer
-        if len(buffer) > len(b"\r\n") and self._dropped("body"):
+        if len(buffer) > len(b"\r\n") and self._dropped():
             return False
         end = buffer.find(TERMINATOR, self._scanned)
         if end < 0:
@@ -172,49 +162,43 @@ class Session:
 
     def _finish(self, data: bytes) -> None:
         message_id, subject = header_values(data, b"message-id", b"subject")
-        digest = hashlib.sha256(data).hexdigest()
-
-        def entry(code: int, outcome: str) -> Entry:
-            return Entry(
-                at=self._desk.clock(),
-                peer=self._peer,
-                helo=self._helo,
-                mail_from=self._sender or "",
-                rcpt_to=tuple(self._recipients),
-                message_id=message_id,
-                subject=subject,
-                size=len(data),
-                sha256=digest,
-                code=code,
-                outcome=outcome,
-            )
-
-        fault = _TOO_BIG if self._too_big or len(data) > self._desk.max_size else layout_fault(data)
+        entry = partial(
+            self._entry,
+            tuple(self._recipients),
+            message_id=message_id,
+            subject=subject,
+            size=len(data),
+            sha256=hashlib.sha256(data).hexdigest(),
+        )
+        fault = layout_fault(data)
         outcome = foremost([one for one in self._outcomes if one.stage == "dot"])
-        if fault is not None:
-            self._desk.log.record(entry(fault.code, "too-big" if fault is _TOO_BIG else "malformed"))
+        if self._too_big or len(data) > self._desk.max_size:
+            self._refused(tuple(self._recipients), TOO_BIG.code, "too-big")
+            self._say(TOO_BIG)
+        elif fault is not None:
+            self._desk.log.record(entry(code=fault.code, outcome="malformed"))
             self._say(fault)
         elif outcome.act == "refuse":
             refusal = outcome.reply(0)
-            self._desk.log.record(entry(refusal.code, outcome.name))
+            self._desk.log.record(entry(code=refusal.code, outcome=outcome.name))
             self._say(refusal)
         elif outcome.act == "drop" and self._count(outcome):
-            self._desk.log.record(entry(ACCEPTED, outcome.name), data)
+            self._desk.log.record(entry(code=ACCEPTED, outcome=outcome.name), data)
             self.then = "abort"
         elif outcome.act == "delay":
-            self._held = entry(ACCEPTED, outcome.name), data
+            self._held = entry(code=ACCEPTED, outcome=outcome.name), data
             self.then = "wait"
         else:
-            self._accept(entry(ACCEPTED, ACCEPT.name), data)
+            self._accept(entry(code=ACCEPTED, outcome=ACCEPT.name), data)
         self._reset()
 
     def _accept(self, entry: Entry, data: bytes) -> None:
         self._desk.log.record(entry, data)
         self._replies.append(_TAKEN)
 
-    def _dropped(self, stage: Literal["body"]) -> bool:
-        """Drop the connection here if a recipient asks for it."""
-        outcome = next((one for one in self._outcomes if one.stage == stage), ACCEPT)
+    def _dropped(self) -> bool:
+        """Drop the connection in the body if a recipient asks for it."""
+        outcome = next((one for one in self._outcomes if one.stage == "body"), ACCEPT)
         if outcome is ACCEPT or not self._count(outcome):
             return False
         self._refused(tuple(self._recipients), DROPPED, outcome.name)
@@ -239,16 +223,31 @@ class Session:
             self.then = "close"
 
     def _refused(self, recipients: tuple[str, ...], code: int, outcome: str) -> None:
-        self._desk.log.record(
-            Entry(
-                at=self._desk.clock(),
-                peer=self._peer,
-                helo=self._helo,
-                mail_from=self._sender or "",
-                rcpt_to=recipients,
-                code=code,
-                outcome=outcome,
-            )
+        self._desk.log.record(self._entry(recipients, code=code, outcome=outcome))
+
+    def _entry(
+        self,
+        recipients: tuple[str, ...],
+        *,
+        code: int,
+        outcome: str,
+        message_id: str | None = None,
+        subject: str | None = None,
+        size: int = 0,
+        sha256: str | None = None,
+    ) -> Entry:
+        return Entry(
+            at=self._desk.clock(),
+            peer=self._peer,
+            helo=self._helo,
+            mail_from=self._sender or "",
+            rcpt_to=recipients,
+            message_id=message_id,
+            subject=subject,
+            size=size,
+            sha256=sha256,
+            code=code,
+            outcome=outcome,
         )
 
     def _ehlo(self, line: bytes) -> None:
@@ -272,49 +271,26 @@ class Session:
         if not self._helo or self._sender is not None:
             self._say(_reply(503, "5.5.1", "MAIL comes once, after EHLO"))
             return
-        match = _MAIL.fullmatch(line)
-        if match is None:
-            self._say(_SYNTAX)
+        sender = read_mail(line, max_size=self._desk.max_size)
+        if isinstance(sender, Reply):
+            if sender is TOO_BIG:
+                self._refused((), sender.code, "too-big")
+            self._say(sender)
             return
-        for parameter in match[2].split():
-            size = _SIZE.fullmatch(parameter)
-            if size is not None and int(size[1]) > self._desk.max_size:
-                self._refused((), _TOO_BIG.code, "too-big")
-                self._say(_TOO_BIG)
-                return
-            if size is None and not _BODY.fullmatch(parameter):
-                self._say(_PARAMETER)
-                return
-        if not match[1].isascii():
-            self._say(_ASCII_ONLY)
-            return
-        self._sender = match[1].decode("ascii")
+        self._sender = sender
         self._replies.append(_SENDER_OK)
 
     def _rcpt(self, line: bytes) -> None:
         if self._sender is None:
             self._say(_reply(503, "5.5.1", "RCPT comes after MAIL"))
             return
-        match = _RCPT.fullmatch(line)
-        if match is None:
-            self._say(_SYNTAX)
-            return
-        fault = (
-            _PARAMETER
-            if match[2].strip()
-            else _ASCII_ONLY
-            if not match[1].isascii()
-            else _BAD_ADDRESS
-            if not all(match[1].rpartition(b"@"))
-            else None
-        )
-        if fault is not None:
-            self._say(fault)
+        address = read_rcpt(line)
+        if isinstance(address, Reply):
+            self._say(address)
             return
         if len(self._recipients) >= MAX_RECIPIENTS:
             self._say(_reply(452, "4.5.3", "too many recipients"))
             return
-        address = match[1].decode("ascii")
         outcome = outcome_for(address)
         if outcome.stage == "rcpt":
             key = address.lower()
@@ -359,6 +335,7 @@ class Session:
             self._say(_reply(502, "5.5.1", "STARTTLS is not offered"))
             return
         self._replies.append(_reply(220, "2.0.0", "ready to start TLS").wire())
+        self._buffer.clear()  # clear text sent ahead is an attacker's; from here on the transport feeds what TLS gives
         self.then = "starttls"
 
     _HANDLERS: ClassVar[dict[bytes, Callable[["Session", bytes], None]]] = {
