@@ -10,7 +10,7 @@ Classes, enhanced codes and rules are data: replies.toml.  Text that is kept has
 
 import re
 import tomllib
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from typing import Annotated, Any, Final, Literal
 
@@ -22,8 +22,7 @@ Stage = Literal["route", "connect", "greeting", "ehlo", "starttls", "mail", "rcp
 
 # Kept in every delivery event; what matters stands at the front of a reply.
 MAX_TEXT: Final = 500
-_MAX_MATCHED: Final = 4000  # characters that rules look at: a reply may have 128 lines
-_ADDRESS: Final = re.compile(r"<?[^\s<>,;:()\[\]\"']+@[\w-][\w.-]*>?", re.ASCII)
+_ADDRESS: Final = re.compile(r"<?[^\s<>,;:()\[\]\"]+@[\w-][\w.-]*>?", re.ASCII)
 _QUOTED_ADDRESS: Final = re.compile(r"<?\"[^\"]*\"@[\w.-]+>?")
 # RFC 3463 2: class.subject.detail; the subject and detail have up to three digits.
 _ENHANCED: Final = re.compile(r"(?<![\d.])([245])\.(\d{1,3})\.(\d{1,3})(?![\d.])")
@@ -74,13 +73,11 @@ def classify(code: int, text: str, *, stage: Stage) -> Reply:
     disposition: Disposition = "soft" if code < 500 else "hard"  # noqa: PLR2004  # as above
     class_ = _class_of(enhanced) or f"other_{disposition}"
     # A long reply repeats its enhanced code on each line (RFC 2034 4), in the middle of a phrase once joined.
-    flat = _flat(text[:_MAX_MATCHED].replace(enhanced, "") if enhanced else text[:_MAX_MATCHED])
-    for rule, pattern in _rules():
-        if _applies(rule, code, enhanced, stage) and pattern.search(flat):
-            class_ = rule.class_
-            if disposition == "hard" and rule.disposition is not None:
-                disposition = rule.disposition
-            break
+    rule = _rule_for(code, enhanced, redacted(text.replace(enhanced, "") if enhanced else text), stage)
+    if rule is not None:
+        class_ = rule.class_
+        if disposition == "hard" and rule.disposition is not None:
+            disposition = rule.disposition
     return Reply(disposition=disposition, class_=class_, smtp_code=code, enhanced=enhanced, text=redacted(text))
 
 
@@ -116,6 +113,16 @@ def _class_of(enhanced: str) -> str | None:
     tables = _tables()
     _, subject, detail = enhanced.split(".")
     return tables.enhanced.get(f"{subject}.{detail}") or tables.subject.get(subject)
+
+
+# A receiver refuses in few words, many times: without addresses in them, they are the same words.
+@lru_cache(maxsize=4096)
+def _rule_for(code: int, enhanced: str, words: str, stage: Stage) -> _Rule | None:
+    """The first rule that matches."""
+    for rule, pattern in _rules():
+        if _applies(rule, code, enhanced, stage) and pattern.search(words):
+            return rule
+    return None
 
 
 def _applies(rule: _Rule, code: int, enhanced: str, stage: Stage) -> bool:

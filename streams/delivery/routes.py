@@ -117,9 +117,6 @@ class Router:
 
     async def smarthost(self, host: str, port: int) -> Route:
         """The targets of a host named in the settings, by address or by a name that the system knows."""
-        literal = host.removeprefix("[").removesuffix("]")
-        if _is_address(literal):
-            return Route(targets=(Target(host=literal, address=literal, port=port),), ttl_s=MAX_TTL_S)
         return await self._cached(f"{host}:{port}", lambda: _by_system(host, port))
 
     async def _cached(self, key: str, ask: Callable[[], Awaitable[Route]]) -> Route:
@@ -254,6 +251,9 @@ def _resolver(settings: DnsSettings) -> dns.asyncresolver.Resolver:
 
 
 async def _by_system(host: str, port: int) -> Route:
+    literal = host.removeprefix("[").removesuffix("]")
+    if _is_address(literal):
+        return Route(targets=(Target(host=literal, address=literal, port=port),), ttl_s=MAX_TTL_S)
     loop = asyncio.get_running_loop()
     try:
         found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)

@@ -126,23 +126,23 @@ class Wire(asyncio.Protocol):
         lines = (self._partial + data).split(b"\n")
         self._partial = lines.pop()
         for line in lines:
-            self._line(line)
-            if self._fault is not None:
+            if not self._line(line):
                 break  # what follows is out of step
         if len(self._partial) > MAX_LINE_BYTES or len(self._lines) > MAX_REPLY_LINES:
             self._fail(ProtocolError("the reply is too long"))
         if self._replies:
             self._wake()
 
-    def _line(self, line: bytes) -> None:
+    def _line(self, line: bytes) -> bool:
+        """Take one line; False = the connection is over."""
         code, mark = line[:3], line[3:4]
         # RFC 5321 4.2: three digits, then a blank (or nothing) on the last line, a hyphen on those before.
         if not (code.isdigit() and b"200" <= code <= b"599" and mark in {b" ", b"-", b"", b"\r"}):
             self._fail(ProtocolError("what came is no SMTP reply"))
-            return
+            return False
         self._lines.append(line[4:].decode("utf-8", "replace").strip())
         if mark == b"-":
-            return
+            return True
         text, self._lines = "\n".join(self._lines), []
         if self._expected == 0:
             # RFC 5321 4.2.1: a server may say 421 at any time before it closes; anything else is out of step.
@@ -151,9 +151,10 @@ class Wire(asyncio.Protocol):
                 if code == b"421"
                 else ProtocolError("a reply came that answers no command")
             )
-            return
+            return False
         self._expected -= 1
         self._replies.append(RawReply(int(code), text))
+        return True
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Asyncio tells that the connection ended."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+from collections.abc import AsyncIterator
 
 import pytest
 import trustme
@@ -20,10 +21,12 @@ from tests.support.receiver import Drop, Receiver, Stall
 
 
 async def send(connections: SlotConnections, *, domain: str = "docomo.example", to: str = RECIPIENT) -> Result:
+    """Deliver the test message."""
     return await connections.deliver(domain, SENDER, to, MESSAGE)
 
 
 def server_tls() -> ssl.SSLContext:
+    """A receiver's TLS, by an authority that nobody trusts."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("receiver.example", "127.0.0.1").configure_cert(context)
     return context
@@ -76,7 +79,10 @@ async def test_an_idle_connection_is_ended() -> None:
 
 async def test_the_hosts_limit_is_kept_and_all_are_served() -> None:
     """Thirty at once never hold more than 2 connections to a host, and none is lost."""
-    async with Receiver(script={"dot": Stall(0.01, "250 ok")}) as receiver, slot(receiver, connections_per_host=2) as connections:
+    async with (
+        Receiver(script={"dot": Stall(0.01, "250 ok")}) as receiver,
+        slot(receiver, connections_per_host=2) as connections,
+    ):
         results = await asyncio.gather(*(send(connections, to=f"u{n}@docomo.example") for n in range(30)))
     assert [result.disposition for result in results] == ["accepted"] * 30
     assert receiver.most_open == 2 and len(receiver.sessions) == 2
@@ -84,7 +90,7 @@ async def test_the_hosts_limit_is_kept_and_all_are_served() -> None:
 
 
 @pytest.fixture
-async def two_hosts():
+async def two_hosts() -> AsyncIterator[tuple[Receiver, Receiver, DnsServer]]:
     """Two receivers on one port: `a.example` at 127.0.0.11, `b.example` at 127.0.0.12, both MX of `both.example`."""
     zone = (
         Zone()
@@ -92,12 +98,16 @@ async def two_hosts():
         .add("b.example", "A", "127.0.0.12")
         .add("both.example", "MX", "10 a.example.", "20 b.example.")
     )
-    async with Receiver(host="127.0.0.11") as first, Receiver(host="127.0.0.12", port=first.port) as second:
-        async with DnsServer(zone) as server:
-            yield first, second, server
+    async with (
+        Receiver(host="127.0.0.11") as first,
+        Receiver(host="127.0.0.12", port=first.port) as second,
+        DnsServer(zone) as server,
+    ):
+        yield first, second, server
 
 
 def by_mx(server: DnsServer, port: int, **more: object) -> SlotConnections:
+    """A slot that finds its hosts by DNS."""
     chosen = smtp_settings(port=port, **more)
     routes = Router.seeded(smtp=chosen, dns=DnsSettings(servers=server.address), seed=1)
     return SlotConnections(Via(kind="bind", address="127.0.0.2"), "m0.mail.example", routes, chosen)
@@ -275,7 +285,10 @@ async def test_failed_tls_falls_back_to_a_new_plain_connection(answer: str | Dro
 async def test_required_tls_keeps_the_mail_back(extensions: tuple[str, ...]) -> None:
     """`smtp.starttls = require`: soft, class tls, nothing sent in plain."""
     script = {"starttls": "454 4.7.0 not now"}
-    async with Receiver(extensions=extensions, script=script) as receiver, slot(receiver, starttls="require") as connections:
+    async with (
+        Receiver(extensions=extensions, script=script) as receiver,
+        slot(receiver, starttls="require") as connections,
+    ):
         result = await send(connections)
     assert (result.disposition, result.class_, result.stage) == ("soft", "tls", "starttls")
     assert not any(command.startswith("MAIL") for command in receiver.commands)

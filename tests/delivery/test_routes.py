@@ -16,6 +16,7 @@ from tests.support.dns import DnsServer, Zone
 
 
 def hosts(route: Route) -> list[str]:
+    """Host names in order."""
     return list(dict.fromkeys(target.host for target in route.targets))
 
 
@@ -58,7 +59,7 @@ async def test_a_domain_without_mx_is_its_own_mail_host() -> None:
 
 
 async def test_an_alias_is_followed() -> None:
-    """A domain that is a CNAME, and an MX that names one (forbidden by RFC 2181 10.3, and met), still lead somewhere."""
+    """A domain that is a CNAME, and an MX that names one (against RFC 2181 10.3, but met), still lead somewhere."""
     zone = (
         Zone()
         .add("alias.example", "CNAME", "a.example.")
@@ -119,7 +120,10 @@ async def test_a_hundred_askers_are_one_query(zone: Zone) -> None:
         found = await asyncio.gather(*(routes_.resolve("a.example") for _ in range(100)), return_exceptions=True)
         await asyncio.gather(routes_.resolve("a.example"), return_exceptions=True)
         assert server.queries["a.example", "MX"] == 1 and server.queries["a.example", "A"] <= 1
-    assert len({type(one) for one in found}) == 1 and len({id(one) for one in found if isinstance(one, Exception)}) in {0, 100}
+    assert len({type(one) for one in found}) == 1 and len({id(one) for one in found if isinstance(one, Exception)}) in {
+        0,
+        100,
+    }
 
 
 async def test_one_who_gives_up_does_not_take_the_answer_from_others() -> None:
@@ -138,7 +142,10 @@ async def test_one_who_gives_up_does_not_take_the_answer_from_others() -> None:
     ("zone", "lifetime_s"),
     [
         (Zone().add("a.example", "A", "127.0.0.1", ttl=120), 60.0),  # the MX denial's TTL is the shorter
-        (Zone().add("a.example", "MX", "0 mx.a.example.", ttl=120).add("mx.a.example", "A", "127.0.0.1", ttl=200), 120.0),
+        (
+            Zone().add("a.example", "MX", "0 mx.a.example.", ttl=120).add("mx.a.example", "A", "127.0.0.1", ttl=200),
+            120.0,
+        ),
         (Zone(negative_ttl=5), routes.MIN_TTL_S),
         (Zone(negative_ttl=100_000), routes.MAX_NEGATIVE_TTL_S),
         (Zone().fail("a.example"), routes.FAILURE_TTL_S),

@@ -24,6 +24,7 @@ BOTH = pytest.mark.parametrize("extensions", [("PIPELINING", "SIZE 10485760"), S
 
 
 async def attempt(receiver: Receiver, data: bytes = MESSAGE, **settings: float) -> Result:
+    """One transaction on a connection of its own."""
     connection = await connect(receiver, **settings)
     try:
         return await deliver(connection, SENDER, RECIPIENT, data)
@@ -40,7 +41,12 @@ async def test_a_message_arrives_as_it_was_given(extensions: tuple[str, ...]) ->
     (message,) = receiver.messages
     assert (message.envelope_from, message.envelope_to, message.data) == (SENDER, [RECIPIENT], data)
     assert message.parameters == f"SIZE={len(data)}" and message.helo == "m0.mail.example"
-    assert (result.disposition, result.class_, result.smtp_code, result.enhanced) == ("accepted", "accepted", 250, "2.0.0")
+    assert (result.disposition, result.class_, result.smtp_code, result.enhanced) == (
+        "accepted",
+        "accepted",
+        250,
+        "2.0.0",
+    )
     assert (result.stage, result.via, result.host) == ("dot", "127.0.0.1", "receiver.example")
 
 
@@ -94,7 +100,9 @@ async def test_each_answer_has_its_disposition(
     assert receiver.messages == []
 
 
-@pytest.mark.parametrize(("stage", "disposition"), [("mail", "soft"), ("rcpt", "soft"), ("data", "soft"), ("dot", "uncertain")])
+@pytest.mark.parametrize(
+    ("stage", "disposition"), [("mail", "soft"), ("rcpt", "soft"), ("data", "soft"), ("dot", "uncertain")]
+)
 @BOTH
 async def test_a_late_reply_never_answers_the_next_command(
     extensions: tuple[str, ...], stage: str, disposition: str
@@ -194,6 +202,19 @@ async def test_a_message_that_never_left_is_soft() -> None:
     assert (result.disposition, result.class_, result.stage) == ("soft", "timeout", "dot")
 
 
+@pytest.mark.parametrize(("repeats", "disposition"), [(1, "uncertain"), (400_000, "soft")], ids=["sent", "half-sent"])
+async def test_a_reset_is_uncertain_only_when_the_dot_had_left(repeats: int, disposition: str) -> None:
+    """The same break after a small message that left whole, and in the middle of a large one."""
+    data = (b"x" * 76 + b"\r\n") * repeats
+    async with Receiver(extensions=("PIPELINING",), reads=False) as receiver:
+        task = asyncio.create_task(attempt(receiver, data))
+        await until(lambda: "DATA" in receiver.commands)
+        await asyncio.sleep(0.1)  # for the kernel's buffers to fill
+        receiver.hang_up()
+        result = await task
+    assert (result.disposition, result.class_, result.stage) == (disposition, "connection_lost", "dot")
+
+
 async def test_a_message_above_the_offered_size_is_not_sent() -> None:
     """RFC 1870: the receiver said what it takes; no MAIL is tried, and the address is not suppressed."""
     async with Receiver(extensions=("PIPELINING", "SIZE 1000")) as receiver:
@@ -217,7 +238,9 @@ async def test_an_address_beyond_ascii_needs_smtputf8() -> None:
     assert receiver.messages[0].parameters == "SMTPUTF8"
 
 
-@pytest.mark.parametrize("bad", ["a@b.example>\r\nRCPT TO:<c@d.example", "a\n@b.example", "a\0@b.example", "a>@b.example"])
+@pytest.mark.parametrize(
+    "bad", ["a@b.example>\r\nRCPT TO:<c@d.example", "a\n@b.example", "a\0@b.example", "a>@b.example"]
+)
 @pytest.mark.parametrize("place", ["from", "to"])
 async def test_an_address_that_could_end_its_command_is_refused(bad: str, place: str) -> None:
     """ValueError, before anything is sent; the connection stays usable."""

@@ -158,6 +158,7 @@ class DnsServer(asyncio.DatagramProtocol):
         await self._tcp.wait_closed()
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        """Answer one query."""
         task = asyncio.create_task(self._serve_udp(data, addr))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

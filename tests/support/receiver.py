@@ -4,7 +4,7 @@
         receiver.port, receiver.messages, receiver.sessions
 
 `script` names what happens at a stage: `greeting`, `ehlo`, `helo`, `starttls`, `mail`, `rcpt`, `data`, `dot`, `rset`,
-`quit`.  An action is a reply line (or several joined by newlines), `Drop()`, `Stall(seconds, then)`, a list (one for
+`quit`.  With `reads=False` it never reads past DATA.  An action is a reply line (or several joined by newlines), `Drop()`, `Stall(seconds, then)`, a list (one for
 each time, the last repeats) or a function of the command's argument that returns one of these.
 """
 
@@ -102,6 +102,7 @@ class Receiver:
         self._times: Counter[str] = Counter()
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._writers: set[asyncio.StreamWriter] = set()
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._accept, self.host, self.port)
@@ -130,16 +131,23 @@ class Receiver:
         task.add_done_callback(self._tasks.discard)
         session = Session(peer=writer.get_extra_info("peername")[0])
         self.sessions.append(session)
+        self._writers.add(writer)
         self.open += 1
         self.most_open = max(self.most_open, self.open)
         try:
             with contextlib.suppress(ConnectionError, _GoneError, asyncio.CancelledError, ssl.SSLError):
                 await _Conversation(self, session, reader, writer, reads=self._reads).run()
         finally:
+            self._writers.discard(writer)
             self.open -= 1
             session.closed = True
             with contextlib.suppress(Exception):
                 writer.close()
+
+    def hang_up(self) -> None:
+        """Reset all connections."""
+        for writer in self._writers:
+            writer.transport.abort()
 
     def action(self, stage: str, argument: str) -> Action | None:
         """What the script says now; None = the default."""
@@ -191,7 +199,9 @@ class _Conversation:
     async def do_ehlo(self, argument: str) -> bool:
         self.session.helo = argument
         offers = self.receiver.extensions + (["STARTTLS"] if self.receiver.tls and not self.session.tls else [])
-        return await self.say("ehlo", argument, default="\n".join(f"250 {one}" for one in ["receiver.example", *offers]))
+        return await self.say(
+            "ehlo", argument, default="\n".join(f"250 {one}" for one in ["receiver.example", *offers])
+        )
 
     async def do_helo(self, argument: str) -> bool:
         self.session.helo = argument
