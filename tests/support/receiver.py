@@ -4,8 +4,9 @@
         receiver.port, receiver.messages, receiver.sessions
 
 `script` names what happens at a stage: `greeting`, `ehlo`, `helo`, `starttls`, `mail`, `rcpt`, `data`, `dot`, `rset`,
-`quit`.  With `reads=False` it never reads past DATA.  An action is a reply line (or several joined by newlines), `Drop()`, `Stall(seconds, then)`, a list (one for
-each time, the last repeats) or a function of the command's argument that returns one of these.
+`quit`.  An action is a reply line (or several joined by newlines), `Drop()`, `Stall(seconds, then)`, a list (one for
+each time, the last repeats) or a function of the command's argument that returns one of these.  With `reads=False` the
+receiver reads nothing after its 354.
 """
 
 from __future__ import annotations
