@@ -1,0 +1,119 @@
+"""The records that say what the gate decided: deliveries, sends and dead letters.
+
+Event ids: of what a source record came to, by its coordinates and the step (`final` or `waiting`); of a mail that was
+dealt before, by send id, deal and type.  So a decision that is taken again has the same name.
+"""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+import msgspec
+
+from schemas import ids, topics
+from schemas.events import Delivery, DeliveryType, Rule, Send
+from streams.gate.terms import Emission, Source
+
+_MILLISECOND: Final = timedelta(milliseconds=1)
+_SENDS: Final = {"marketing": topics.SENDS_MARKETING.name, "transactional": topics.SENDS_TRANSACTIONAL.name}
+_encode = msgspec.json.Encoder().encode
+
+
+def send_emission(send: Send) -> Emission:
+    """A dealt send, to the partition of its slot."""
+    return Emission(topic=_SENDS[send.kind], key=send.send_id.encode(), value=_encode(send), partition=send.slot)
+
+
+class Outcomes:
+    """Makes deliveries, over as many partitions as there are slots.  A draft without provider has no good address."""
+
+    def __init__(self, *, slots: int, address_key: bytes, address_key_version: int) -> None:
+        self._slots = slots
+        self._address_key = address_key
+        self._address_key_version = address_key_version
+
+    def final(self, send: Send, type_: DeliveryType, rules: tuple[Rule, ...], now: datetime) -> Emission:
+        """The final outcome of a mail that does not go, or not again."""
+        event_id = ids.deal_event_id(send, type_) if send.deal else _source_event_id(send, "final")
+        return self._emission(self._delivery(send, event_id, type_, rules=rules, class_=rules[0].rule, now=now))
+
+    def waiting(self, send: Send, reason: str, now: datetime) -> Emission:
+        """The mail was asked for and waits; said once."""
+        return self._emission(
+            self._delivery(send, _source_event_id(send, "waiting"), "waiting", class_=reason, now=now)
+        )
+
+    def _delivery(
+        self,
+        send: Send,
+        event_id: str,
+        type_: DeliveryType,
+        *,
+        class_: str,
+        now: datetime,
+        rules: tuple[Rule, ...] = (),
+    ) -> Delivery:
+        dealt = send.deal > 0
+        return Delivery(
+            event_id=event_id,
+            send_id=send.send_id,
+            tenant=send.tenant,
+            campaign_id=send.campaign_id,
+            recipient_id=send.recipient_id,
+            kind=send.kind,
+            channel=send.to.channel,
+            address_id=self.address_id(send.to.address) if send.provider else "",
+            domain=send.to.address.rpartition("@")[2] if send.provider else "",
+            provider=send.provider,
+            pool=send.pool,
+            slot=send.slot if dealt else None,
+            via="",
+            type=type_,
+            final=type_ != "waiting",
+            class_=class_,
+            deal=send.deal,
+            attempt=send.attempt,
+            smtp_code=None,
+            enhanced_code="",
+            reply="",
+            rules=rules,
+            at=now,
+            queued_at=send.queued_at if dealt else None,
+            latency_ms=(now - send.queued_at) // _MILLISECOND if dealt else None,
+            source_topic=send.source_topic,
+            source_partition=send.source_partition,
+            source_offset=send.source_offset,
+        )
+
+    def address_id(self, address: str) -> str:
+        """Name a checked address without telling it."""
+        return ids.address_id(address, self._address_key, version=self._address_key_version)
+
+    def _emission(self, delivery: Delivery) -> Emission:
+        # Senders write to the partition of their slot; what has none is spread by its id.
+        name = delivery.send_id or delivery.event_id
+        return Emission(
+            topic=topics.DELIVERIES.name,
+            key=name.encode(),
+            value=_encode(delivery),
+            partition=int(name[:8], 16) % self._slots,
+        )
+
+
+def _source_event_id(send: Send, step: str) -> str:
+    return ids.source_event_id(send.source_topic, send.source_partition, send.source_offset, step)
+
+
+def dead_letter(source: Source, value: bytes | None, reason: str, error: str) -> Emission:
+    """The original bytes, with where they came from and why as headers."""
+    return Emission(
+        topic=topics.DEAD_LETTERS.name,
+        key=source.key or b"",
+        value=value or b"",
+        headers={
+            "reason": reason.encode(),
+            "source-topic": source.topic.encode(),
+            "source-partition": str(source.partition).encode(),
+            "source-offset": str(source.offset).encode(),
+            "error": error.encode("utf-8", "replace"),
+        },
+    )

@@ -1,0 +1,202 @@
+"""Bring one mail to an end, to a slot, or to the waiting room: the verdict, then pace, slot and the records.
+
+Reads the tables and writes only the dealers' counters; what becomes of the mail's entry and row is the caller's to
+write, once every record is built.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import msgspec
+
+from schemas import ids, topics
+from schemas.events import Campaign, Send
+from schemas.events.sends import Views
+from streams.gate.caps import largest_cap, longest_window_ms
+from streams.gate.outcomes import Outcomes, send_emission
+from streams.gate.person import Entry, Person, Stage, dump, load, table_key
+from streams.gate.slots import Slots
+from streams.gate.state import State, millis
+from streams.gate.terms import DeskSettings, Emission
+from streams.gate.verdict import Case, Goes, Refused, WaitReason, campaign_waits, decide, kept_until
+from streams.spread.dealing import Weights
+from streams.spread.pace import Bucket
+from streams.views.world import World
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """It goes no further: its final outcome."""
+
+    emission: Emission
+
+
+@dataclass(frozen=True, kw_only=True)
+class Waiting:
+    """It can't go yet."""
+
+    reason: WaitReason
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dealt:
+    """It goes: the record for its sender, and its entry from now on."""
+
+    emission: Emission
+    entry: Entry
+
+
+class Settling:
+    """The decisions of one gate partition, mail by mail."""
+
+    def __init__(
+        self, partition: int, *, slots: int, state: State, world: World, settings: DeskSettings, outcomes: Outcomes
+    ) -> None:
+        self._partition = partition
+        self._slot_count = slots
+        self._state = state
+        self._world = world
+        self._settings = settings
+        self._outcomes = outcomes
+        self._slots = Slots(state, partition)
+        self._buckets: dict[str, Bucket] = {}
+        self._usable: dict[str, tuple[Weights, Weights]] = {}
+
+    # ── persons ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def person(self, tenant: str, recipient_id: str, now: datetime) -> Person:
+        """The person's entries, without those that nothing needs any more."""
+        data = self._state.get(table_key(ids.person_key(tenant, recipient_id)))
+        caps_of = self._world.tenants.get(tenant)
+        return load(data).pruned(millis(now), window_ms=longest_window_ms(caps_of), largest_cap=largest_cap(caps_of))
+
+    def write(self, send: Send, person: Person) -> None:
+        """Store the person that the send goes to."""
+        key = table_key(ids.person_key(send.tenant, send.recipient_id))
+        if person.entries:
+            self._state.put(key, dump(person))
+        else:
+            self._state.delete(key)
+
+    def first_entry(self, send: Send) -> Entry:
+        """The entry of a mail that begins to wait."""
+        campaign = self._world.campaigns.get(ids.campaign_key(send.tenant, send.campaign_id))
+        return self._entry(send, campaign, Stage.WAITING)
+
+    def _entry(self, send: Send, campaign: Campaign | None, stage: Stage) -> Entry:
+        content = self._world.content(campaign) if campaign else None
+        keep_ms = millis(kept_until(send, campaign, content, self._settings))
+        dealt_ms = 0
+        if stage is Stage.DEALT:
+            dealt_ms = millis(send.queued_at)
+            keep_ms = max(keep_ms, dealt_ms + longest_window_ms(self._world.tenants.get(send.tenant)))
+        return Entry(
+            send_id=send.send_id,
+            campaign_id=send.campaign_id,
+            cap_class=send.cap_class,
+            counts=stage is Stage.DEALT and send.cap_class is not None,
+            stage=stage,
+            deal=send.deal,
+            dealt_ms=dealt_ms,
+            keep_ms=keep_ms,
+            slot=send.slot if stage is Stage.DEALT else None,
+            source_topic=send.source_topic,
+            source_partition=send.source_partition,
+            source_offset=send.source_offset,
+        )
+
+    # ── one mail ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def settle(self, case: Case, now: datetime, *, keep_slot: bool, behind: bool) -> Ended | Waiting | Dealt:
+        """Decide, and deal what goes.  `behind`: others of its campaign wait for the pace already."""
+        verdict = decide(case, self._world, now, self._settings)
+        match verdict:
+            case Refused():
+                return Ended(emission=self._outcomes.final(case.send, verdict.type, verdict.rules, now))
+            case Goes():
+                weights = self._weights(verdict.campaign.pool)
+                if not weights:
+                    return Waiting(reason="no_slot")
+                if not case.dealt_before and not self._has_credit(verdict.campaign, now, behind=behind):
+                    return Waiting(reason="pace")
+                return self._deal(case, verdict, weights, now, keep_slot=keep_slot)
+            case _:
+                return Waiting(reason=verdict.reason)
+
+    def _deal(self, case: Case, goes: Goes, weights: Weights, now: datetime, *, keep_slot: bool) -> Dealt:
+        send, campaign, offsets = case.send, goes.campaign, self._world.offsets
+        slot, version = send.slot, 0  # a retry on its own IP is no new deal: version 0 keeps it out of the bound
+        if not keep_slot or all(slot != one for one, _ in weights):
+            slot, version = self._slots.deal(campaign.pool, send.provider, weights)
+        dealt = msgspec.structs.replace(
+            send,
+            content=goes.content,
+            queued_at=now,
+            deal=send.deal + 1,
+            pool=campaign.pool,
+            slot=slot,
+            gate_partition=self._partition,
+            weights_version=version,
+            due=now,
+            expire_at=goes.expire_at,
+            on_uncertain=campaign.on_uncertain,
+            cap_class=send.cap_class if case.dealt_before else campaign.cap_class,
+            views=Views(
+                campaigns=offsets.get(topics.CONTENTS.name, 0),
+                egress=offsets.get(topics.EGRESS.name, 0),
+                suppressions=offsets.get(topics.SUPPRESSIONS.name, 0),
+            ),
+        )
+        if case.entry is not None and case.dealt_before:
+            entry = msgspec.structs.replace(case.entry, stage=Stage.DEALT, deal=dealt.deal, slot=slot)
+        else:
+            entry = self._entry(dealt, campaign, Stage.DEALT)
+        return Dealt(emission=send_emission(dealt), entry=entry)
+
+    def forget_dealers(self) -> None:
+        """After a failure half way: what was dealt may be taken back."""
+        self._slots.forget()
+
+    # ── what all mails of a campaign share ───────────────────────────────────────────────────────────────────────────
+
+    def holds(self, campaign_key: str, now: datetime, *, dealt_before: bool) -> WaitReason | None:
+        """What the campaign's mails wait for, their pace aside."""
+        campaign = self._world.campaigns.get(campaign_key)
+        reason = campaign_waits(campaign, self._world, now, dealt_before=dealt_before)
+        if reason is None and campaign is not None and not self._weights(campaign.pool):
+            return "no_slot"
+        return reason
+
+    def credit_at(self, campaign_key: str, now: datetime) -> datetime | None:
+        """When the campaign's pace lets the next mail go; None while nobody grants it any."""
+        campaign = self._world.campaigns.get(campaign_key)
+        if campaign is None or campaign.pace_per_s is None:
+            return now
+        rate = self._rate(campaign_key, now)
+        return None if rate is None else self._bucket(campaign_key, now).ready_at(rate, now)
+
+    def _has_credit(self, campaign: Campaign, now: datetime, *, behind: bool) -> bool:
+        if campaign.pace_per_s is None:
+            return True
+        key = ids.campaign_key(campaign.tenant, campaign.campaign_id)
+        rate = self._rate(key, now)
+        return not behind and rate is not None and self._bucket(key, now).take(rate, now)
+
+    def _rate(self, campaign_key: str, now: datetime) -> float | None:
+        """Sends a second that CONTROL leases this partition, while the lease lasts."""
+        lease = self._world.leases.get(str(self._partition))
+        if lease is None or lease.expires_at <= now:
+            return None
+        return lease.pace_per_s.get(campaign_key) or None
+
+    def _bucket(self, campaign_key: str, now: datetime) -> Bucket:
+        return self._buckets.setdefault(campaign_key, Bucket(now))
+
+    def _weights(self, pool: str) -> Weights:
+        """The pool's slots that have a partition: an egress entry beyond the topic's width must not stop the gate."""
+        found = self._world.slots(pool)
+        known = self._usable.get(pool)
+        if known is None or known[0] is not found:
+            usable = tuple((slot, weight) for slot, weight in found if slot < self._slot_count)
+            known = self._usable[pool] = (found, usable)
+        return known[1]

@@ -1,0 +1,210 @@
+"""Whether a mail may go now: a pure function of the mail, the person, the world, the time and the settings.
+
+Every rule is looked at, so that a refusal names all that failed.  What refuses for good wins by `PRECEDENCE`:
+
+1. invalid, cancelled, expired, rejected, duplicate: final at once, whatever else the mail might wait for;
+2. else it waits for its campaign to be known, compiled, running, started, and for a slot in its pool;
+3. else suppressed, capped: final, as things stand at the moment it would go.
+
+A mail that was dealt before keeps its place under the caps and the content that it was dealt with.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, Literal
+
+from schemas import ids
+from schemas.events import Campaign, Content, Rule, Send
+from streams.gate.caps import failed_caps
+from streams.gate.person import ENTRIES, Entry, Person
+from streams.gate.state import millis
+from streams.gate.terms import DeskSettings
+from streams.views.world import World
+
+Refusal = Literal["invalid", "cancelled", "expired", "rejected", "duplicate", "suppressed", "capped"]
+WaitReason = Literal["unknown_campaign", "content", "paused", "start", "no_slot", "pace"]
+
+PRECEDENCE: Final[tuple[Refusal, ...]] = (
+    "invalid",
+    "cancelled",
+    "expired",
+    "rejected",
+    "duplicate",
+    "suppressed",
+    "capped",
+)
+# Refusals that depend on the moment of dealing; the others hold while the mail waits, too.
+_WHEN_DEALT: Final = frozenset({"suppressed", "capped"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refused:
+    """It never goes: the type of its final outcome, and all rules that failed."""
+
+    type: Refusal
+    rules: tuple[Rule, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Waits:
+    """It may go later, for the first reason found."""
+
+    reason: WaitReason
+
+
+@dataclass(frozen=True, kw_only=True)
+class Goes:
+    """It may go now, with this content, until `expire_at`."""
+
+    campaign: Campaign
+    content: str
+    expire_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One mail to decide on.
+
+    `send` is its draft, or the send that came back; `entry` what the person's record knows of its send id, `person`
+    that record.  `faults` are what reading the event found wrong.  `missing_since` is since when its campaign, or the
+    campaign's content, is not there.
+    """
+
+    send: Send
+    person: Person
+    entry: Entry | None
+    missing_since: datetime
+    faults: tuple[Rule, ...] = ()
+
+    @property
+    def dealt_before(self) -> bool:
+        """Whether it came back from a sender."""
+        return self.send.deal > 0
+
+
+def decide(case: Case, world: World, now: datetime, settings: DeskSettings) -> Refused | Waits | Goes:
+    """Judge one mail."""
+    send = case.send
+    campaign = world.campaigns.get(ids.campaign_key(send.tenant, send.campaign_id))
+    content = world.content(campaign) if campaign and not case.dealt_before else None
+    failed: list[tuple[Refusal, Rule]] = [("invalid", rule) for rule in case.faults]
+    failed += _unknown(case, campaign, world, now, settings, content)
+    failed += _of_campaign(send, campaign, world, now, settings)
+    failed += _of_content(content)
+    if not case.dealt_before:
+        failed += _of_entry(case)
+    if not case.faults:  # a bad address has no id to look up
+        failed += _suppressed(send, world, now, settings)
+    if campaign is not None and not case.dealt_before:
+        failed += _capped(case.person, campaign, world, now)
+    reason = campaign_waits(campaign, world, now, dealt_before=case.dealt_before)
+    final = [type_ for type_, _ in failed if reason is None or type_ not in _WHEN_DEALT]
+    if final:
+        return Refused(type=min(final, key=PRECEDENCE.index), rules=tuple(rule for _, rule in failed))
+    if campaign is None or reason is not None:
+        return Waits(reason=reason or "unknown_campaign")
+    version = send.content if content is None else content.version
+    return Goes(campaign=campaign, content=version, expire_at=expiry(send, campaign, settings))
+
+
+def expiry(send: Send, campaign: Campaign | None, settings: DeskSettings) -> datetime:
+    """When the mail is no longer worth sending: the campaign's end, or a term by kind from when it could first go."""
+    begin = send.created_at
+    if campaign is not None and campaign.start_at is not None:
+        begin = max(begin, campaign.start_at)
+    own = begin + timedelta(seconds=settings.lifetime_s(send.kind))
+    return own if campaign is None or campaign.expire_at is None else min(own, campaign.expire_at)
+
+
+def kept_until(send: Send, campaign: Campaign | None, content: Content | None, settings: DeskSettings) -> datetime:
+    """When the mail's entry may be forgotten: a week after the later of its own and its campaign's end."""
+    end = expiry(send, campaign, settings)
+    if campaign is not None and campaign.expire_at is not None:
+        end = max(end, campaign.expire_at)
+    elif content is not None:
+        activated = max(content.compiled_at, (campaign and campaign.start_at) or content.compiled_at)
+        end = max(end, activated + timedelta(seconds=settings.campaign_default_end_s))
+    return end + timedelta(seconds=settings.keep_s)
+
+
+def _unknown(
+    case: Case,
+    campaign: Campaign | None,
+    world: World,
+    now: datetime,
+    settings: DeskSettings,
+    content: Content | None,
+) -> list[tuple[Refusal, Rule]]:
+    send, found = case.send, list[tuple[Refusal, Rule]]()
+    if send.tenant not in world.tenants:
+        found.append(("invalid", Rule(rule="tenant", value=send.tenant, limit="a known tenant")))
+    missing = campaign is None or (content is None and not case.dealt_before)
+    limit_s = settings.unknown_campaign_wait_s
+    if missing and now - max(case.missing_since, send.created_at) >= timedelta(seconds=limit_s):
+        value = f"{send.campaign_id} is {'unknown' if campaign is None else 'not compiled'}"
+        found.append(("invalid", Rule(rule="campaign", value=value, limit=f"known within {limit_s:g} s")))
+    if campaign is not None and campaign.kind != send.kind:
+        found.append(("invalid", Rule(rule="kind", value=send.kind, limit=f"{campaign.kind}, as the campaign")))
+    return found
+
+
+def _of_campaign(
+    send: Send, campaign: Campaign | None, world: World, now: datetime, settings: DeskSettings
+) -> list[tuple[Refusal, Rule]]:
+    found: list[tuple[Refusal, Rule]] = []
+    if campaign is not None and world.campaign_state(campaign, now) == "cancelled":
+        found.append(("cancelled", Rule(rule="campaign_state", value="cancelled", limit="running")))
+    end = expiry(send, campaign, settings)
+    if now >= end:
+        found.append(("expired", Rule(rule="expire_at", value=now.isoformat(), limit=end.isoformat())))
+    return found
+
+
+def _of_content(content: Content | None) -> list[tuple[Refusal, Rule]]:
+    if content is None or content.state != "refused":
+        return []
+    return [("rejected", Rule(rule="content", value=content.reason, limit="content that compiles"))]
+
+
+def _of_entry(case: Case) -> list[tuple[Refusal, Rule]]:
+    if case.entry is not None and not case.entry.came_from(case.send):
+        first = f"{case.entry.source_topic}/{case.entry.source_partition}/{case.entry.source_offset}"
+        return [("duplicate", Rule(rule="duplicate", value=case.send.send_id, limit=f"once, as asked by {first}"))]
+    if case.entry is None and len(case.person.entries) >= ENTRIES:
+        value = f"{len(case.person.entries)} mails that wait or count"
+        return [("rejected", Rule(rule="person", value=value, limit=str(ENTRIES)))]
+    return []
+
+
+def _suppressed(send: Send, world: World, now: datetime, settings: DeskSettings) -> list[tuple[Refusal, Rule]]:
+    if not world.suppressions:
+        return []
+    address = ids.address_id(send.to.address, settings.address_key, version=settings.address_key_version)
+    return [
+        (
+            "suppressed",
+            Rule(rule="suppressed", value=f"{one.scope} {one.reason}", limit="no entry", next_eligible=one.until),
+        )
+        for one in world.suppressed(address, tenant=send.tenant, channel=send.to.channel, now=now)
+    ]
+
+
+def _capped(person: Person, campaign: Campaign, world: World, now: datetime) -> list[tuple[Refusal, Rule]]:
+    tenant = world.tenants.get(campaign.tenant)
+    if tenant is None or campaign.cap_class is None:
+        return []
+    rules = failed_caps(person, tenant=tenant, cap_class=campaign.cap_class, now_ms=millis(now))
+    return [("capped", rule) for rule in rules]
+
+
+def campaign_waits(campaign: Campaign | None, world: World, now: datetime, *, dealt_before: bool) -> WaitReason | None:
+    """What all mails of the campaign wait for, if anything; one that was dealt before has its content."""
+    if campaign is None:
+        return "unknown_campaign"
+    if not dealt_before and world.content(campaign) is None:
+        return "content"
+    if world.campaign_state(campaign, now) == "paused":
+        return "paused"
+    if campaign.start_at is not None and now < campaign.start_at:
+        return "start"
+    return None if world.slots(campaign.pool) else "no_slot"
