@@ -129,7 +129,7 @@ def test_a_reply_has_its_disposition_and_class(code: int, text: str, stage: Any,
 def test_the_list_of_what_suppresses_is_this() -> None:
     """An addition here stops all mail to an address: it is made on purpose or not at all."""
     assert {name for name in replies._tables().class_ if suppresses(name)} == {
-        "user_unknown", "bad_address", "moved", "disabled",
+        "user_unknown", "bad_address", "moved",
         "domain_unknown", "domain_no_mail", "no_such_domain", "null_mx",
     }  # fmt: skip
     assert not suppresses("a class that nobody knows")
