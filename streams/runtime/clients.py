@@ -6,6 +6,10 @@ from typing import Any
 from streams.runtime.settings import KafkaSettings
 
 
+# The one property that librdkafka spells with an underscore.
+_UNDERSCORED = {"log_level": "log_level"}
+
+
 def librdkafka(kafka: KafkaSettings, **more: Any) -> dict[str, Any]:
     """Configuration for confluent-kafka: bootstrap, security, and what the caller adds (`a_b` means `a.b`)."""
     config: dict[str, Any] = {
@@ -21,7 +25,7 @@ def librdkafka(kafka: KafkaSettings, **more: Any) -> dict[str, Any]:
         }
     if kafka.ssl_ca_file is not None:
         config["ssl.ca.location"] = str(kafka.ssl_ca_file)
-    return config | {name.replace("_", "."): value for name, value in more.items()}
+    return config | {_UNDERSCORED.get(name, name.replace("_", ".")): value for name, value in more.items()}
 
 
 def aiokafka_security(kafka: KafkaSettings) -> dict[str, Any]:

@@ -96,7 +96,15 @@ def run(main: Callable[[], Coroutine[Any, Any, int]]) -> NoReturn:
     Ends by `os._exit`: by then all that matters is committed and closed, and some of Faust's tasks swallow the
     cancellation that an orderly end of the loop would wait for without bound.
     """
-    code = uvloop.new_event_loop().run_until_complete(main())
+
+    async def within_loop() -> int:
+        return await main()  # Faust binds what it makes to the loop that runs then
+
+    code = 1
+    try:
+        code = uvloop.new_event_loop().run_until_complete(within_loop())
+    except Exception:
+        log.exception("worker failed")
     sys.stderr.flush()
     os._exit(code)
 
