@@ -26,10 +26,10 @@ def described(record: KafkaRecord) -> dict[str, Any]:
     text = mask((record.value or b"")[:LOOKED_AT].decode("utf-8", "replace"))
     return {
         "at": record.at,
-        "reason": mask(head.get("reason", "")),
-        "topic": head.get("topic", ""),
-        "partition": _number(head.get("partition")),
-        "offset": _number(head.get("offset")),
+        "reason": mask(": ".join(head[name] for name in ("reason", "error") if head.get(name))),
+        "topic": head.get("source-topic", ""),
+        "partition": _number(head.get("source-partition")),
+        "offset": _number(head.get("source-offset")),
         "bytes": len(record.value or b""),
         "start": text[:SHOWN].encode("unicode_escape").decode() if not text.isprintable() else text[:SHOWN],
     }

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from streams.operate.dead_letter_list import LOOKED_AT, SHOWN, described
 from streams.runtime.cluster import KafkaRecord
+from streams.runtime.dead_letters import DeadLetter
 
 
-def letter(value: bytes, **headers: str) -> KafkaRecord:
+def letter(value: bytes, headers: Mapping[str, bytes] | None = None) -> KafkaRecord:
     """A dead letter."""
-    told = {name: text.encode() for name, text in headers.items()}
     at = datetime(2026, 11, 24, tzinfo=UTC)
-    return KafkaRecord(partition=0, offset=7, key="", value=value, at=at, headers=told)
+    return KafkaRecord(partition=0, offset=7, key="", value=value, at=at, headers=headers or {})
 
 
 def test_reason_and_coordinates_come_from_the_headers() -> None:
     """Where the event stood is what one looks it up by."""
-    found = described(letter(b"{", reason="truncated", topic="t.recipients.marketing", partition="3", offset="12"))
+    buried = DeadLetter(
+        role="gate", topic="recipients.marketing", partition=3, offset=12, key=None, value=b"{", reason="truncated"
+    )
+    found = described(letter(b"{", buried.headers()))
     assert (found["reason"], found["topic"], found["partition"], found["offset"]) == (
-        "truncated", "t.recipients.marketing", 3, 12,
+        "truncated", "recipients.marketing", 3, 12,
     )  # fmt: skip
 
 

@@ -306,7 +306,7 @@ def test_dead_letters_are_listed_newest_first(settings: Settings) -> None:
     for at in range(5):
         producer.produce(
             settings.topic("dead-letters"), f'{{"to":"taro{at}@docomo.example"', partition=at % 2, timestamp=1_000 + at,
-            headers=[("reason", b"truncated"), ("topic", b"x"), ("partition", b"1"), ("offset", str(at).encode())],
+            headers=[("reason", b"truncated"), ("source-offset", str(at).encode())],
         )  # fmt: skip
     producer.flush()
     found = json.loads(done(settings, "dead-letters", "list", "--limit", "3", "--json"))
