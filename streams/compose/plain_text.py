@@ -19,17 +19,18 @@ from streams.compose.markup import marks
 _CONFIG: Final = ParserConfig(display_links=True)
 _BLANKS: Final = re.compile(r"[ \t\xa0]{2,}")
 _EMPTY_LINES: Final = re.compile(r"\n{3,}")
-_LAST_TAG: Final = re.compile(r"<(/?(?:table|tbody|thead|tfoot|tr|td|th)\b)", re.IGNORECASE)
-_FRAMES: Final = dict.fromkeys(
-    ("table", "tbody", "thead", "tfoot", "/tbody", "/thead", "/tr"), "<tr><td>{}</td></tr>"
-) | dict.fromkeys(("tr", "/td", "/th"), "<td>{}</td>")
+# inscriptis pads each cell to its column: one long value in a table of 20,000 rows is a gigabyte.  In mail tables are
+# mostly layout, so rows become lines and cells words; statements between rows stay where they are, too.
+_TABLE: Final = re.compile(r"<(/?)(table|thead|tbody|tfoot|tr|td|th)\b", re.IGNORECASE)
+_CELLS: Final = frozenset({"td", "th"})
 _END: Final = re.compile(r"\{%[-+]?\s*end")
 _SAFE: Final = re.compile(r"\|\s*safe\b")
 
 
 def convert(html: str) -> str:
     """HTML as text: links as `[text](address)`, one blank line at most, no padding of layout tables."""
-    lines = [_BLANKS.sub("  ", line).strip() for line in get_text(html, _CONFIG).splitlines()]
+    flat = _TABLE.sub(lambda tag: f" <{tag[1]}{'span' if tag[2].lower() in _CELLS else 'div'}", html)
+    lines = [_BLANKS.sub(" ", line).strip() for line in get_text(flat, _CONFIG).splitlines()]
     text = _EMPTY_LINES.sub("\n\n", "\n".join(lines)).strip()
     return f"{text}\n" if text else ""
 
@@ -39,17 +40,14 @@ def derive(html: str) -> str | None:
     prefix = f"ep{digest(html)[:12]}n"  # no author writes it
     sources: list[str] = []
     statements: list[bool] = []
-    pieces, at, last_tag = [], 0, ""
+    pieces, at = [], 0
     for mark in marks(html):
         source = html[mark.start : mark.end]
         if mark.kind == "raw" or (mark.kind == "expression" and _SAFE.search(source)):
             return None
         pieces.append(html[at : mark.start])
-        # Text between a table's rows or a row's cells is dropped: a statement there gets a row or cell of its own.
-        last_tag = (_LAST_TAG.findall(pieces[-1]) or [last_tag])[-1].lower()
         if mark.kind != "comment":
-            frame = _FRAMES.get(last_tag, "{}") if mark.kind == "statement" else "{}"
-            pieces.append(frame.format(f"{prefix}{len(sources)}z"))
+            pieces.append(f"{prefix}{len(sources)}z")
             sources.append(source)
             statements.append(mark.kind == "statement")
         at = mark.end

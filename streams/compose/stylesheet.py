@@ -28,10 +28,18 @@ TAG_LIMIT: Final = 3_000
 CSS_LIMIT: Final = 100_000
 HTML_LIMIT: Final = 400_000
 
+# An open <b> or <a> is opened again in each paragraph that follows (HTML 13.2.4.3): 1,400 of them become a million.
+_FORMATTING: Final = frozenset(
+    {"a", "b", "big", "code", "em", "font", "i", "nobr", "s", "small", "strike", "strong", "tt", "u"}
+)
+_CELLS: Final = frozenset({"td", "th", "caption"})
+MISNESTED_LIMIT: Final = 20
+
 _NUMBER: Final = "data-evenpost"
 _TAG: Final = re.compile(
     r"""<!--.*?(?:-->|\Z)
       | <(?P<raw>style|script|title|textarea|xmp|noscript)\b.*?(?:</(?P=raw)\s*>|\Z)
+      | </(?P<end>[a-z][a-z0-9:-]*+)
       | <(?P<name>[a-z][a-z0-9:-]*+)(?P<rest>(?:"[^"]*"|'[^']*'|[^'">])*+)(?P<close>>|\Z)""",
     re.DOTALL | re.VERBOSE | re.IGNORECASE,
 )
@@ -46,6 +54,7 @@ def inline_styles(source: str) -> str:
     masked = _mask(source, found)
     copy: list[str] = []
     tags: list[_Tag] = []
+    nesting = _Nesting()
     css, at = 0, 0
     for match in _TAG.finditer(masked):
         if match["raw"]:
@@ -53,8 +62,11 @@ def inline_styles(source: str) -> str:
             if match["raw"].lower() == "style" and _within(match, found):
                 return source  # the rules are known only once rendered
             continue
+        if match["end"]:
+            nesting.close(match["end"].lower())
         if not match["name"]:
             continue
+        nesting.open(match["name"].lower())
         if not match["close"]:
             return source
         tag = _Tag(match, source, found)
@@ -62,7 +74,7 @@ def inline_styles(source: str) -> str:
         at = match.end("rest")
         tags.append(tag)
     copy.append(masked[at:])
-    if len(tags) > TAG_LIMIT or not 0 < css <= CSS_LIMIT:
+    if nesting.misnested > MISNESTED_LIMIT or len(tags) > TAG_LIMIT or not 0 < css <= CSS_LIMIT:
         return source
     styles = _computed("".join(copy))
     pieces, at = [], 0
@@ -92,6 +104,33 @@ def _within(match: re.Match[str], found: list[Mark]) -> list[Mark]:
     """The marks inside a match; `found` is in order."""
     first, last = (bisect_left(found, place, key=lambda mark: mark.start) for place in match.span())
     return found[first:last]
+
+
+class _Nesting:
+    """Counts formatting tags that are open at the end, or closed out of turn or out of their table cell."""
+
+    def __init__(self) -> None:
+        self._open: list[str] = []
+        self._out_of_turn = 0
+
+    def open(self, name: str) -> None:
+        """A start tag."""
+        if name in _FORMATTING or name in _CELLS:
+            self._open.append(name)
+
+    def close(self, name: str) -> None:
+        """An end tag."""
+        if name not in _FORMATTING and name not in _CELLS:
+            return
+        if self._open and self._open[-1] == name:
+            self._open.pop()
+        else:
+            self._out_of_turn += name in _FORMATTING
+
+    @property
+    def misnested(self) -> int:
+        """How many there are."""
+        return self._out_of_turn + sum(name in _FORMATTING for name in self._open)
 
 
 class _Tag:

@@ -133,9 +133,10 @@ def test_inlining_loads_nothing(tmp_path: Path) -> None:
     [
         "<style>p{color:{{ c }}}</style><p>x</p>",
         "<style>p{color:red}</style>" + "<div>" * 20_000,
+        "<style>p{color:red}</style>" + "".join(f"<p><b id={number}>" for number in range(1000)),
         '<style>p{color:red}</style><p title="x',
     ],
-    ids=["css of variables", "deep tree", "open tag"],
+    ids=["css of variables", "deep tree", "open formatting", "open tag"],
 )
 def test_what_can_not_be_inlined_is_left_alone(source: str) -> None:
     """Looks may suffer, never the mail: a tree of 20,000 levels would take css-inline's process down."""
@@ -149,7 +150,13 @@ def test_a_loop_in_a_table_becomes_lines_of_text() -> None:
         '<p>Sum <a href="{{ u }}">{{ t }}</a></p>'
     )
     made = builders.content(html=html)
-    assert made.text == "Hi\n\n{% for r in rows %}{{ r.n }}  {{ r.p }}\n{% endfor %}\nSum [{{ t }}]({{ u }})\n"
+    assert made.text == "Hi\n\n{% for r in rows %}{{ r.n }} {{ r.p }}\n{% endfor %}\nSum [{{ t }}]({{ u }})\n"
+
+
+def test_a_wide_value_in_a_long_table_does_not_fill_memory() -> None:
+    """Text has no columns: a table's size in text is that of what it says."""
+    made = builders.content(html="<table>" + "<tr><td>a</td></tr>" * 5000 + f"<tr><td>{'b' * 50_000}</td></tr></table>")
+    assert made.text is not None and len(made.text) < 100_000
 
 
 @pytest.mark.parametrize(
