@@ -10,7 +10,7 @@ from datetime import datetime
 import msgspec
 
 from schemas import ids, topics
-from schemas.events import Campaign, Send
+from schemas.events import Campaign, Content, Send
 from schemas.events.sends import Views
 from streams.gate.caps import largest_cap, longest_window_ms
 from streams.gate.outcomes import Outcomes, send_emission
@@ -81,10 +81,10 @@ class Settling:
     def first_entry(self, send: Send) -> Entry:
         """The entry of a mail that begins to wait."""
         campaign = self._world.campaigns.get(ids.campaign_key(send.tenant, send.campaign_id))
-        return self._entry(send, campaign, Stage.WAITING)
-
-    def _entry(self, send: Send, campaign: Campaign | None, stage: Stage) -> Entry:
         content = self._world.content(campaign) if campaign else None
+        return self._entry(send, campaign, content, Stage.WAITING)
+
+    def _entry(self, send: Send, campaign: Campaign | None, content: Content | None, stage: Stage) -> Entry:
         keep_ms = millis(kept_until(send, campaign, content, self._settings))
         dealt_ms = 0
         if stage is Stage.DEALT:
@@ -130,7 +130,7 @@ class Settling:
             slot, version = self._slots.deal(campaign.pool, send.provider, weights)
         dealt = msgspec.structs.replace(
             send,
-            content=goes.content,
+            content=send.content if goes.content is None else goes.content.version,
             queued_at=now,
             deal=send.deal + 1,
             pool=campaign.pool,
@@ -150,7 +150,7 @@ class Settling:
         if case.entry is not None and case.dealt_before:
             entry = msgspec.structs.replace(case.entry, stage=Stage.DEALT, deal=dealt.deal, slot=slot)
         else:
-            entry = self._entry(dealt, campaign, Stage.DEALT)
+            entry = self._entry(dealt, campaign, goes.content, Stage.DEALT)
         return Dealt(emission=send_emission(dealt), entry=entry)
 
     def forget_dealers(self) -> None:
@@ -162,7 +162,8 @@ class Settling:
     def holds(self, campaign_key: str, now: datetime, *, dealt_before: bool) -> WaitReason | None:
         """What the campaign's mails wait for, their pace aside."""
         campaign = self._world.campaigns.get(campaign_key)
-        reason = campaign_waits(campaign, self._world, now, dealt_before=dealt_before)
+        compiled = dealt_before or (campaign is not None and self._world.content(campaign) is not None)
+        reason = campaign_waits(campaign, self._world, now, compiled=compiled)
         if reason is None and campaign is not None and not self._weights(campaign.pool):
             return "no_slot"
         return reason

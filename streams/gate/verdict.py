@@ -54,10 +54,10 @@ class Waits:
 
 @dataclass(frozen=True, kw_only=True)
 class Goes:
-    """It may go now, with this content, until `expire_at`."""
+    """It may go now, with this content (None = the one it was dealt with), until `expire_at`."""
 
     campaign: Campaign
-    content: str
+    content: Content | None
     expire_at: datetime
 
 
@@ -97,14 +97,13 @@ def decide(case: Case, world: World, now: datetime, settings: DeskSettings) -> R
         failed += _suppressed(send, world, now, settings)
     if campaign is not None and not case.dealt_before:
         failed += _capped(case.person, campaign, world, now)
-    reason = campaign_waits(campaign, world, now, dealt_before=case.dealt_before)
+    reason = campaign_waits(campaign, world, now, compiled=case.dealt_before or content is not None)
     final = [type_ for type_, _ in failed if reason is None or type_ not in _WHEN_DEALT]
     if final:
         return Refused(type=min(final, key=PRECEDENCE.index), rules=tuple(rule for _, rule in failed))
     if campaign is None or reason is not None:
         return Waits(reason=reason or "unknown_campaign")
-    version = send.content if content is None else content.version
-    return Goes(campaign=campaign, content=version, expire_at=expiry(send, campaign, settings))
+    return Goes(campaign=campaign, content=content, expire_at=expiry(send, campaign, settings))
 
 
 def expiry(send: Send, campaign: Campaign | None, settings: DeskSettings) -> datetime:
@@ -197,11 +196,11 @@ def _capped(person: Person, campaign: Campaign, world: World, now: datetime) -> 
     return [("capped", rule) for rule in rules]
 
 
-def campaign_waits(campaign: Campaign | None, world: World, now: datetime, *, dealt_before: bool) -> WaitReason | None:
-    """What all mails of the campaign wait for, if anything; one that was dealt before has its content."""
+def campaign_waits(campaign: Campaign | None, world: World, now: datetime, *, compiled: bool) -> WaitReason | None:
+    """What all mails of the campaign wait for, if anything; `compiled`: they have their content."""
     if campaign is None:
         return "unknown_campaign"
-    if not dealt_before and world.content(campaign) is None:
+    if not compiled:
         return "content"
     if world.campaign_state(campaign, now) == "paused":
         return "paused"

@@ -40,6 +40,8 @@ TYPES = {  # what each rule makes of a mail, the gravest first
     "suppressed": "suppressed",
     "capped": "capped",
 }
+# These hold whatever the mail waits for; the others only count when it would go.
+LASTING = {"campaign_state", "expire_at", "duplicate"}
 
 
 @dataclass
@@ -137,11 +139,12 @@ class Model:
             self.sends.append(word)
         elif word.final:
             assert Counter(rule.rule for rule in word.rules) == rules
+            assert rules.keys() & LASTING or self.states[mail.campaign] == "running", "it should have waited"
             assert word.type == next(type_ for rule, type_ in TYPES.items() if rule in rules)
             mail.stands, mail.place, mail.taken = "ended", False, mail.deals > 0
         else:
             assert mail.stands == "asked" and self.states[mail.campaign] == "paused"
-            assert not rules.keys() & {"campaign_state", "expire_at", "duplicate"}
+            assert not rules.keys() & LASTING
             mail.stands, mail.taken = "waits", True
 
     def failing(self, mail: Mail) -> Counter[str]:
