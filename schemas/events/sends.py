@@ -14,7 +14,10 @@ SendId = Annotated[str, Meta(pattern=r"^[0-9a-f]{32}$(?!\n)", description="128-b
 
 
 class Views(msgspec.Struct, frozen=True, kw_only=True):
-    """How far the dealer's replicated views had read (next offset, summed over partitions) when it decided."""
+    """How far the dealer's replicated views had read (next offset, summed over partitions) when it decided.
+
+    `campaigns` is that of `contents`, which a sender needs to render: compiled content follows its campaign.
+    """
 
     campaigns: int = 0
     egress: int = 0
@@ -25,7 +28,8 @@ class Send(msgspec.Struct, frozen=True, kw_only=True):
     """One mail dealt to one slot.
 
     `deal` counts dealings of this send id, `attempt` its SMTP transactions so far.  `created_at` is the Date header.
-    The source coordinates are those of the recipient event as upstream wrote it.
+    The source coordinates are those of the recipient event as upstream wrote it.  `weights_version` names the slots and
+    weights that it was dealt over; 0 = it kept its slot and is no part of an even sequence.
     """
 
     send_id: SendId
