@@ -94,9 +94,9 @@ class Control:
             self._known.add(key)
 
     async def _compile(self, campaign: Campaign, version: str, key: str) -> None:
-        content = compile_content(
-            campaign, self._world.sending_domain(campaign), version=version, now=datetime.now(UTC)
-        )
+        domain, now = self._world.sending_domain(campaign), datetime.now(UTC)
+        # In a thread: 2 MB of HTML take seconds, and leases must not wait for them.
+        content = await asyncio.to_thread(compile_content, campaign, domain, version=version, now=now)
         log.info(
             "content", tenant=campaign.tenant, campaign=campaign.campaign_id, state=content.state, reason=content.reason
         )

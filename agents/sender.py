@@ -142,7 +142,8 @@ class SlotOwner:
 
     def _recovered(self) -> PartitionTable:
         settings = self._sender.settings
-        journal = PartitionTable(worker.state_path(settings, self._sender.member, f"journal-{self.slot}"))
+        path = worker.state_path(settings, self._sender.member, f"journal-{self.slot}")
+        journal = PartitionTable(path, ttl_s=(topics.JOURNAL.retention_ms or 0) // 1000)
         read = journal.recover(settings.kafka, settings.topic(topics.JOURNAL.name), self.slot)
         log.info("slot taken", slot=self.slot, journal_records=read)
         return journal

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
-from rocksdict import Options, Rdict, WriteBatch
+from rocksdict import AccessType, Options, Rdict, WriteBatch
 
 from streams.runtime.clients import librdkafka
 from streams.runtime.errors import RuntimeFault
@@ -34,10 +34,11 @@ class RecoveryError(RuntimeFault):
 
 
 class PartitionTable:
-    """Keys and values (bytes) of one partition."""
+    """Keys and values (bytes) of one partition; with `ttl_s`, entries vanish some time after that many seconds."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, ttl_s: int | None = None) -> None:
         self._path = path
+        self._ttl_s = ttl_s
         self._db = self._open()
         self._overlay: dict[bytes, bytes | None] = {}
         self._undo: list[tuple[bytes, object]] | None = None
@@ -50,7 +51,8 @@ class PartitionTable:
         options.set_write_buffer_size(8 * 1024 * 1024)
         options.set_max_write_buffer_number(2)
         options.set_keep_log_file_num(1)
-        return Rdict(str(self._path), options)
+        access = AccessType.read_write() if self._ttl_s is None else AccessType.with_ttl(self._ttl_s)
+        return Rdict(str(self._path), options, access_type=access)
 
     def get(self, key: bytes) -> bytes | None:
         """The value as the batch in progress sees it."""
@@ -155,13 +157,17 @@ class PartitionTable:
         found = self._db.get(_OFFSET_KEY)
         return None if found is None else int(found)
 
-    def _stale(self) -> bool:
-        seen = self._db.get(_SEEN_KEY)
-        return seen is not None and time.time() - int(seen) > STALE_S
+    def _usable(self) -> bool:
+        """Whether the local copy can be built on: readable, and not older than Kafka keeps tombstones."""
+        try:
+            seen = self._db.get(_SEEN_KEY)
+        except Exception:  # noqa: BLE001  # rocksdict raises bare Exception; whatever it is, Kafka has the truth
+            return False
+        return seen is None or time.time() - int(seen) <= STALE_S
 
     def recover(self, kafka: KafkaSettings, topic: str, partition: int) -> int:
         """Read the changelog up to its end as of now (committed records); returns how many were read.  Blocking."""
-        if self._stale():
+        if not self._usable():
             self._reset()
         consumer = Consumer(
             librdkafka(
