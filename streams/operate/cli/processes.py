@@ -1,29 +1,16 @@
-"""`evenpost up`, `worker` and `simulate-smtp`: the commands that stay."""
+"""`evenpost up`, `worker` and `simulate-smtp`: the commands that stay until they are told to end."""
 
 import os
 import re
-import signal
 import socket
 import sys
-import threading
-from datetime import datetime
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any, Final, Self
+from typing import Annotated, Final
 
-import msgspec
 import typer
-from rich.console import Console
-from rich.live import Live
-from rich.table import Table
 
-from streams.operate.cli.terminal import cluster, say, settings
+from streams.operate.cli.terminal import cluster
 
-if TYPE_CHECKING:
-    from streams.operate.up import Fleet
-
-# Seconds between two looks at the state of things.
-_LOOK_S: Final = 0.5
 # A member's name is part of file names and of Kafka's client ids.
 _MEMBER: Final = re.compile(r"[A-Za-z0-9._-]{1,100}")
 
@@ -47,98 +34,9 @@ def up(
 
     Example: evenpost up --senders 2 --ready-file /tmp/evenpost.json
     """
-    from streams.operate.up import ROLES, Fleet
+    from streams.operate.cli.screen import run_fleet
 
-    ending = threading.Event()
-
-    def end(_: int, __: FrameType | None) -> None:
-        ending.set()
-
-    for sign in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(sign, end)
-    roles = dict.fromkeys(ROLES, 1) | {"gate": gates, "sender": senders}
-    if ready_file is not None:
-        ready_file.unlink(missing_ok=True)
-    with Fleet(settings(), roles=roles, say=_stamped) as fleet:
-        try:
-            _follow(fleet, ending, ready_file)
-        finally:
-            if ready_file is not None:
-                ready_file.unlink(missing_ok=True)
-            say("stopping; what is past MAIL FROM is finished first")
-
-
-def _follow(fleet: "Fleet", ending: threading.Event, ready_file: Path | None) -> None:
-    """Show the state until the end is asked for; say once when all is ready."""
-    console = Console()
-    told = False
-    with (
-        Live(console=console, refresh_per_second=1 / _LOOK_S, transient=True)
-        if console.is_terminal
-        else _Plain() as live
-    ):
-        while not ending.wait(_LOOK_S):
-            live.update(_picture(fleet) if console.is_terminal else "")
-            if fleet.ready and not told:
-                told = True
-                _stamped(f"ready: Kafka {fleet.bootstrap}, SQL {_sql(fleet) or '-'}")
-                if ready_file is not None:
-                    _write_ready(ready_file, fleet)
-
-
-class _Plain:
-    """A log file gets lines, not a picture."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def update(self, _: Any) -> None:
-        pass
-
-
-def _picture(fleet: "Fleet") -> Table:
-    colours = {"ready": "green", "starting": "yellow", "waiting": "red"}
-    ports = {"kafka": str(fleet.bootstrap), "warehouse": _sql(fleet) or ""}
-    table = Table(box=None, pad_edge=False)
-    for name in ("member", "pid", "state", "restarts", "at"):
-        table.add_column(name)
-    for one in fleet.status():
-        colour = colours.get(one.state, "white")
-        cells = (
-            one.member,
-            str(one.pid or "-"),
-            f"[{colour}]{one.state}[/]",
-            str(one.restarts),
-            ports.get(one.role, ""),
-        )
-        table.add_row(*cells)
-    return table
-
-
-def _sql(fleet: "Fleet") -> str | None:
-    from streams.runtime.cluster import sql_endpoint
-    from streams.runtime.errors import NoWarehouseError
-
-    try:
-        return sql_endpoint(fleet.settings).rpartition("@")[2]
-    except NoWarehouseError:
-        return None
-
-
-def _write_ready(path: Path, fleet: "Fleet") -> None:
-    """Whole or not at all: who waits for the file reads it the moment it is there."""
-    sql = _sql(fleet)
-    port = int(sql.rpartition(":")[2]) if sql is not None and sql.rpartition(":")[2].isdecimal() else None
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_bytes(msgspec.json.encode({"bootstrap": fleet.bootstrap, "sql_port": port, "pids": fleet.pids}) + b"\n")
-    draft.replace(path)
-
-
-def _stamped(words: str) -> None:
-    say(f"{datetime.now().astimezone():%H:%M:%S} {words}")
+    run_fleet(gates=gates, senders=senders, ready_file=ready_file)
 
 
 def worker(
