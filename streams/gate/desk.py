@@ -50,7 +50,9 @@ class Desk:
         self._world = world
         self._settings = settings
         self._outcomes = Outcomes(
-            slots=slots, address_key=settings.address_key, address_key_version=settings.address_key_version
+            partition=partition % slots,
+            address_key=settings.address_key,
+            address_key_version=settings.address_key_version,
         )
         self._room = WaitingRoom(state)
         self._settling = Settling(

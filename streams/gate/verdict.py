@@ -135,13 +135,14 @@ def _unknown(
     content: Content | None,
 ) -> list[tuple[Refusal, Rule]]:
     send, found = case.send, list[tuple[Refusal, Rule]]()
-    if send.tenant not in world.tenants:
-        found.append(("invalid", Rule(rule="tenant", value=send.tenant, limit="a known tenant")))
     missing = campaign is None or (content is None and not case.dealt_before)
     limit_s = settings.unknown_campaign_wait_s
     if missing and now - max(case.missing_since, send.created_at) >= timedelta(seconds=limit_s):
+        limit = f"known within {limit_s:g} s"
+        if send.tenant not in world.tenants:  # its topic may be read later than the recipients'
+            found.append(("invalid", Rule(rule="tenant", value=send.tenant, limit=limit)))
         value = f"{send.campaign_id} is {'unknown' if campaign is None else 'not compiled'}"
-        found.append(("invalid", Rule(rule="campaign", value=value, limit=f"known within {limit_s:g} s")))
+        found.append(("invalid", Rule(rule="campaign", value=value, limit=limit)))
     if campaign is not None and campaign.kind != send.kind:
         found.append(("invalid", Rule(rule="kind", value=send.kind, limit=f"{campaign.kind}, as the campaign")))
     return found

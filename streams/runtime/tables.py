@@ -14,6 +14,7 @@ from typing import Final
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
 from rocksdict import AccessType, Options, Rdict, WriteBatch
+from sortedcontainers import SortedDict
 
 from streams.runtime.clients import librdkafka
 from streams.runtime.errors import RuntimeFault
@@ -24,6 +25,8 @@ _OFFSET_KEY: Final = b"\x00offset"
 _SEEN_KEY: Final = b"\x00seen"
 # Kafka drops tombstones a day after compaction (delete.retention.ms): an older copy could keep what was deleted.
 STALE_S: Final = 20 * 3600
+# Behind every key with a prefix: our keys are text.
+_LAST: Final = b"\xff"
 _MISSING: Final = object()
 RECOVERY_SILENCE_S: Final = 30.0
 WRITE_BATCH: Final = 5_000
@@ -40,7 +43,7 @@ class PartitionTable:
         self._path = path
         self._ttl_s = ttl_s
         self._db = self._open()
-        self._overlay: dict[bytes, bytes | None] = {}
+        self._overlay: SortedDict[bytes, bytes | None] = SortedDict()
         self._undo: list[tuple[bytes, object]] | None = None
 
     def _open(self) -> Rdict:
@@ -57,7 +60,8 @@ class PartitionTable:
     def get(self, key: bytes) -> bytes | None:
         """The value as the batch in progress sees it."""
         if key in self._overlay:
-            return self._overlay[key]
+            pending: bytes | None = self._overlay[key]
+            return pending
         found: bytes | None = self._db.get(key)
         return found
 
@@ -76,7 +80,7 @@ class PartitionTable:
 
     def scan(self, prefix: bytes, *, limit: int) -> Iterator[tuple[bytes, bytes]]:
         """At most `limit` pairs whose keys start with `prefix`, in key order, overlay included."""
-        fresh = sorted(key for key in self._overlay if key.startswith(prefix))
+        fresh = list(self._overlay.irange(prefix, prefix + _LAST))
         stored = self._stored(prefix)
         ahead = next(stored, None)
         given = 0
@@ -120,7 +124,7 @@ class PartitionTable:
                 if before is _MISSING:
                     self._overlay.pop(key, None)
                 else:
-                    self._overlay[key] = before  # type: ignore[assignment]  # what `_set` put there
+                    self._overlay[key] = before
             raise
         finally:
             self._undo = None

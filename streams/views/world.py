@@ -52,6 +52,7 @@ class World:
         self.suppressions: dict[str, dict[str, Suppression]] = {}
         self.offsets: dict[str, int] = {}
         self._shapes: dict[str, str] = {}
+        self._versions: dict[str, tuple[Campaign, Tenant | None, str]] = {}
         self._pools: dict[str, tuple[tuple[int, float], ...]] | None = None
         self._tables: dict[str, tuple[dict[str, Any], msgspec.json.Decoder[Any]]] = {
             topic.name: (table, msgspec.json.Decoder(topic.events[0]))
@@ -113,9 +114,15 @@ class World:
         return next((one for one in tenant.domains if one.domain.lower() == domain), None) if tenant else None
 
     def content_version(self, campaign: Campaign) -> str:
-        """The version of the campaign's content as it stands now."""
-        shape = self._shapes[ids.campaign_key(campaign.tenant, campaign.campaign_id)]
-        return ids.content_version(shape, self.sending_domain(campaign))
+        """The version of the campaign's content as it stands now; remembered for the campaign and tenant it is of."""
+        key = ids.campaign_key(campaign.tenant, campaign.campaign_id)
+        tenant = self.tenants.get(campaign.tenant)
+        known = self._versions.get(key)
+        if known is not None and known[0] is campaign and known[1] is tenant:
+            return known[2]
+        version = ids.content_version(self._shapes[key], self.sending_domain(campaign))
+        self._versions[key] = (campaign, tenant, version)
+        return version
 
     def content(self, campaign: Campaign) -> Content | None:
         """What CONTROL made of the campaign as it stands now; None while it hasn't."""

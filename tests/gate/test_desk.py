@@ -81,7 +81,6 @@ def test_a_mail_that_waits_is_a_duplicate_too() -> None:
         ({"dedup_key": "x" * 201}, "dedup_key", "text of 201 characters", "length <= 200"),
         ({"dedup_key": "a\x00"}, "dedup_key", "text with a NUL", "without NUL"),
         ({"timezone": 9}, "timezone", "int", "str | null"),
-        ({"tenant": "nobody"}, "tenant", "nobody", "a known tenant"),
         ({"variables": {"a": "x" * 1_100_000}}, "event", "bytes", "bytes"),
     ],
 )

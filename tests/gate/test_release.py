@@ -47,6 +47,16 @@ def test_an_unknown_campaign_is_waited_for_ten_minutes_at_most() -> None:
     assert scene.tables.rows == {} and scene.desk.waiting == 0
 
 
+def test_an_unknown_tenant_is_waited_for_like_its_campaign() -> None:
+    """Topics are read apart: recipients may be here before their tenant.  In the end the rules name both."""
+    scene = Scene()
+    assert scene.ask(tenant="nobody").deliveries[0].class_ == "unknown_campaign"
+    scene.release()
+    scene.later(minutes=10)
+    (final,) = scene.release().finals
+    assert (final.type, [rule.rule for rule in final.rules]) == ("invalid", ["tenant", "campaign"])
+
+
 def test_an_edit_that_is_being_compiled_starts_its_own_clock() -> None:
     """A mail that has waited hours for its pace isn't invalid because its campaign was edited a moment ago."""
     scene = Scene()
