@@ -22,7 +22,12 @@ from streams.runtime.topic_admin import apply_topics
 
 ROOT = Path(__file__).parents[2]
 TOUR = ROOT / "docs" / "tour"
-DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+    ROOT / "docs" / "adr" / "README.md",
+]
 COMMANDS = vars(typer.main.get_command(app))["commands"]
 
 
