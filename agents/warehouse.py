@@ -6,7 +6,6 @@ that block first.
 """
 
 import asyncio
-import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -132,14 +131,12 @@ class Warehouse:
             return None
         port = self._settings.clickhouse.sql_port or None
         try:
-            server = SqlServer(path, port=port)
+            server = SqlServer(path, data_dir=self._settings.data_dir, port=port)
             server.start()
         except OSError as error:
-            server = SqlServer(path)
+            server = SqlServer(path, data_dir=self._settings.data_dir)
             server.start()
             log.warning("sql port taken, another is used", port=port, error=str(error))
-        place = self._settings.data_dir / "run" / "sql.json"
-        place.write_text(json.dumps({"host": "127.0.0.1", "port": server.port}), encoding="utf-8")
         log.info("sql", url=server.url)
         return server
 

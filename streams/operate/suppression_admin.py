@@ -16,7 +16,7 @@ from schemas.topics import SUPPRESSIONS
 from streams.operate.csv_rows import Row
 from streams.operate.errors import UsageFault
 from streams.runtime.cluster import read_all
-from streams.runtime.keys import load_key
+from streams.runtime.keys import existing_key
 from streams.runtime.settings import Settings
 
 COLUMNS = ("address", "email", "scope", "reason", "channel", "source", "until")
@@ -57,7 +57,7 @@ def standing(settings: Settings, address: str, *, channel: str, now: datetime) -
     """The address's id and each entry that stands against it.  Raises UsageFault for what is no address."""
     try:
         version = settings.secrets.address_id_version
-        address_id = ids.address_id(address, load_key(settings, "address_id"), version=version)
+        address_id = ids.address_id(address, existing_key(settings, "address_id"), version=version)
     except ValueError as error:
         raise UsageFault(f"address: {error}") from None
     entries: dict[str, Suppression] = {}

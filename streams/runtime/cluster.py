@@ -6,8 +6,6 @@ now and stops; `find` reads for one key and waits for it.
 """
 
 import contextlib
-import json
-import socket
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -32,6 +30,7 @@ from confluent_kafka import (
 from schemas.topics import LARGE_MESSAGE_BYTES, Topic
 from streams.runtime.clients import librdkafka
 from streams.runtime.embedded import state
+from streams.runtime.embedded.clickhouse import SqlServer
 from streams.runtime.errors import (
     ClusterUnreachableError,
     NoBrokerError,
@@ -92,13 +91,10 @@ def sql_endpoint(settings: Settings) -> str:
     dsn = settings.clickhouse.dsn
     if dsn is not None and urlsplit(dsn).scheme in {"http", "https"}:
         return dsn
-    try:
-        place = json.loads((settings.data_dir / "run" / "sql.json").read_bytes())
-        host, port = str(place["host"]), int(place["port"])
-        socket.create_connection((host, port), timeout=1.0).close()
-    except (OSError, ValueError, KeyError, TypeError):
-        raise NoWarehouseError(settings.data_dir) from None
-    return f"http://{host}:{port}"
+    found = SqlServer.running(settings.data_dir)
+    if found is None:
+        raise NoWarehouseError(settings.data_dir)
+    return found
 
 
 def check_reachable(settings: Settings) -> None:

@@ -8,6 +8,7 @@ RuntimeFault
 ├── NoWarehouseError          no SQL endpoint is known, and no warehouse worker runs here
 ├── TopicMissingError         a declared topic was never created
 ├── TopicMismatchError        a topic exists in another shape than declared
+├── KeyMissingError           a secret key is not on this machine, and a new one would be another
 └── PublishFailedError        records did not reach Kafka
 """
 
@@ -88,3 +89,13 @@ class PublishFailedError(RuntimeFault):
     def __init__(self, *, failed: int, reason: str) -> None:
         super().__init__(f"{failed} record(s) did not reach Kafka: {reason}; correct that and run the command again")
         self.failed = failed
+
+
+class KeyMissingError(RuntimeFault):
+    """A secret key of the deployment is not here."""
+
+    def __init__(self, name: str, path: object) -> None:
+        super().__init__(
+            f"the deployment's key {name!r} is not here: {path} does not exist; copy it from where Evenpost runs, "
+            f"or set EVENPOST_SECRETS__{name.upper()}"
+        )

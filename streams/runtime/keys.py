@@ -8,6 +8,7 @@ import secrets
 from pathlib import Path
 from typing import Final, Literal
 
+from streams.runtime.errors import KeyMissingError
 from streams.runtime.settings import Settings
 
 KEY_BYTES: Final = 32
@@ -16,13 +17,25 @@ KeyName = Literal["address_id", "token"]
 
 def load_key(settings: Settings, name: KeyName) -> bytes:
     """The key's bytes.  Several processes may ask at once for the first time: one makes it, all read the same."""
+    if getattr(settings.secrets, name) is None and not _path(settings, name).exists():
+        _make(_path(settings, name))
+    return existing_key(settings, name)
+
+
+def existing_key(settings: Settings, name: KeyName) -> bytes:
+    """The key's bytes, for those whom a new key would mislead.  Raises KeyMissingError where there is none."""
     given = getattr(settings.secrets, name)
     if given is not None:
         return bytes(given.get_secret_value().encode())
-    path = settings.data_dir / "keys" / f"{name.replace('_', '-')}.key"
-    if not path.exists():
-        _make(path)
-    return bytes.fromhex(path.read_text(encoding="ascii").strip())
+    path = _path(settings, name)
+    try:
+        return bytes.fromhex(path.read_text(encoding="ascii").strip())
+    except FileNotFoundError:
+        raise KeyMissingError(name, path) from None
+
+
+def _path(settings: Settings, name: KeyName) -> Path:
+    return settings.data_dir / "keys" / f"{name.replace('_', '-')}.key"
 
 
 def _make(path: Path) -> None:

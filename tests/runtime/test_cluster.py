@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import random
-import socket
 import threading
 import time
 import uuid
@@ -15,7 +13,9 @@ import pytest
 from schemas import ids, topics
 from schemas.events import Egress, Via
 from streams.runtime import cluster
+from streams.runtime.clickhouse import chdb_path
 from streams.runtime.cluster import Publisher, find, read_all, read_world, resolve, sql_endpoint
+from streams.runtime.embedded.clickhouse import SqlServer
 from streams.runtime.errors import (
     ClusterUnreachableError,
     NoBrokerError,
@@ -115,16 +115,12 @@ def test_a_broker_that_is_set_is_taken_as_it_is(tmp_path: Path) -> None:
     assert resolve(settings) is settings
 
 
-def test_sql_is_a_server_of_your_own_or_this_machines_warehouse(tmp_path: Path) -> None:
-    """A port file counts while somebody listens there; a chdb DSN is the warehouse's, never opened twice."""
+def test_sql_is_a_server_of_your_own_or_this_machines_warehouse(tmp_path: Path, clickhouse_dsn: str) -> None:
+    """A port file counts while SQL is answered there; a chdb DSN is the warehouse's, never opened twice."""
     own = ClickHouseSettings(dsn="https://ch.example:8443")
     assert sql_endpoint(Settings(data_dir=tmp_path, clickhouse=own)) == "https://ch.example:8443"
     embedded = Settings(data_dir=tmp_path, clickhouse=ClickHouseSettings(dsn="chdb:///somewhere"))
-    place = tmp_path / "run" / "sql.json"
-    place.parent.mkdir()
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-        place.write_text(json.dumps({"host": "127.0.0.1", "port": port}), encoding="utf-8")
-        assert sql_endpoint(embedded) == f"http://127.0.0.1:{port}"
+    with SqlServer(str(chdb_path(clickhouse_dsn)), data_dir=tmp_path) as server:
+        assert sql_endpoint(embedded) == server.url
     with pytest.raises(NoWarehouseError, match="EVENPOST_CLICKHOUSE__DSN"):
         sql_endpoint(embedded)

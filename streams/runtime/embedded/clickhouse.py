@@ -2,7 +2,7 @@
 
 The process that owns the engine (the warehouse) starts a `SqlServer`: it speaks ClickHouse's HTTP interface
 (sql_http.py), lets reading statements alone through (sql_guard.py), runs them beside the writer (sql_engine.py).
-`clickhouse-http.json` in the data directory tells other processes where it is.
+`run/sql.json` in the data directory tells other processes where it is.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class SqlServer:
 
     Args:
         path: chDB's directory: the one path of this process (`streams.runtime.clickhouse.chdb_path(dsn)`).
-        data_dir: where `clickhouse-http.json` tells other processes of it; None tells nobody.
+        data_dir: where `run/sql.json` tells other processes of it; None tells nobody.
         port: on 127.0.0.1; None takes the last one if free, else any.
     """
 
@@ -86,7 +86,7 @@ class SqlServer:
             place = _state_file(self._data_dir)
             place.parent.mkdir(parents=True, exist_ok=True)
             draft = place.with_suffix(f".{os.getpid()}.tmp")
-            draft.write_text(json.dumps({"url": self.url, "pid": os.getpid()}))
+            draft.write_text(json.dumps({"host": "127.0.0.1", "port": self.port, "pid": os.getpid()}))
             draft.replace(place)
         return self.url
 
@@ -110,11 +110,12 @@ class SqlServer:
 
 
 def _state_file(data_dir: Path) -> Path:
-    return data_dir / "clickhouse-http.json"
+    return data_dir / "run" / "sql.json"
 
 
 def _last_address(data_dir: Path) -> str | None:
     try:
-        return str(json.loads(_state_file(data_dir).read_text())["url"])
+        place = json.loads(_state_file(data_dir).read_text())
+        return f"http://{place['host']}:{int(place['port'])}"
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -318,11 +318,8 @@ def test_dead_letters_are_listed_newest_first(settings: Settings) -> None:
 
 def test_sql_is_answered_as_table_json_and_csv(settings: Settings, clickhouse_dsn: str) -> None:
     """Over the warehouse's own port, found by its file; ClickHouse's no is one line."""
-    place = settings.data_dir / "run" / "sql.json"
-    place.parent.mkdir(exist_ok=True)
     assert "no warehouse" in refused(settings, 1, "sql", "SELECT 1")
-    with SqlServer(str(chdb_path(clickhouse_dsn))) as server:
-        place.write_text(json.dumps({"host": "127.0.0.1", "port": server.port}), encoding="utf-8")
+    with SqlServer(str(chdb_path(clickhouse_dsn)), data_dir=settings.data_dir):
         statement = "SELECT number AS n, concat('a,', toString(number)) AS t FROM system.numbers LIMIT 2"
         as_json, as_csv, as_table = (
             sql(settings, statement, *([option] if option else [])) for option in ("--json", "--csv", "")
@@ -331,7 +328,6 @@ def test_sql_is_answered_as_table_json_and_csv(settings: Settings, clickhouse_ds
         assert as_csv.splitlines() == ["n,t", '0,"a,0"', '1,"a,1"']
         assert as_table.split()[:2] == ["n", "t"]
         assert "UNKNOWN_DATABASE" in refused(settings, 1, "sql", "SELECT 1")  # `evenpost`: no writer made it here
-    place.unlink()
 
 
 def sql(settings: Settings, statement: str, *options: str) -> str:
