@@ -1,0 +1,63 @@
+"""The hardened consumer: how quickly fetched records reach their stream."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from faust.types import TP
+
+from streams.runtime.app import make_app
+from streams.runtime.settings import KafkaSettings, Settings
+
+RECORDS = 500
+PARTITION = TP("t.sends.marketing", 0)
+
+
+async def turns_to_drain(tmp_path: Path, *, suspended: bool = False) -> tuple[int, list[int]]:
+    """Turns of the event loop until a fetch of RECORDS was handed over, and the offsets that were."""
+    app = make_app("sender", Settings(data_dir=tmp_path, kafka=KafkaSettings(bootstrap="127.0.0.1:1")))
+    taken: list[int] = []
+
+    async def callback(message: Any) -> None:
+        taken.append(message.offset)
+
+    consumer = app.transport.create_consumer(callback, on_partitions_revoked=None, on_partitions_assigned=None)
+    stopped = asyncio.Event()  # what stock Faust looks at
+    fetcher = SimpleNamespace(should_stop=False, _stopped=stopped)
+
+    async def fetched(**_: float) -> AsyncIterator[tuple[TP, Any]]:
+        for offset in range(RECORDS):
+            yield PARTITION, SimpleNamespace(offset=offset, topic=PARTITION.topic, key=b"", value=b"")
+        fetcher.should_stop = True
+        stopped.set()
+
+    consumer.getmany = fetched
+    consumer.resume_flow()
+    if not suspended:
+        app.flow_control.resume()
+    draining = asyncio.create_task(consumer._drain_messages(fetcher))
+    turns = 0
+    while not draining.done():
+        await asyncio.sleep(0)
+        turns += 1
+    await draining
+    consumer._thread.thread_loop.close()
+    return turns, taken
+
+
+async def test_a_fetch_is_handed_over_in_a_few_turns_of_the_loop(tmp_path: Path) -> None:
+    """Each turn of a busy sender's loop takes a second's part: stock Faust needs several for each record."""
+    turns, taken = await turns_to_drain(tmp_path)
+    assert taken == list(range(RECORDS))
+    assert turns < 10
+
+
+async def test_a_fetch_while_streams_are_held_is_handed_over_whole(tmp_path: Path) -> None:
+    """Before streams may work (a rebalance) the slower way is taken, and nothing is lost."""
+    turns, taken = await turns_to_drain(tmp_path, suspended=True)
+    assert taken == list(range(RECORDS))
+    assert turns > RECORDS
