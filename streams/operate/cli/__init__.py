@@ -14,6 +14,7 @@ from streams.operate.cli import (
     campaigns,
     config,
     dead_letters,
+    demo,
     egress,
     processes,
     recipients,
@@ -40,6 +41,7 @@ for name, group in (
     app.add_typer(group, name=name)
 processes.register(app)
 sql.register(app)
+demo.register(app)
 
 
 @app.callback()

@@ -1,0 +1,215 @@
+"""The evidence against the plan, and each witness against the others.  Pure.
+
+A check's value is a number of faults with limit 0, but for the spread, which has a bound.  Its note says what was
+compared, or what is wrong.
+"""
+
+import random
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from typing import Any, Final
+
+import msgspec
+
+from schemas.events import Send
+from streams.operate.demo import scene
+from streams.operate.demo.evidence import Evidence, Place
+from streams.operate.demo.plan import Plan
+from streams.operate.demo.signatures import Verified
+from streams.spread.check import WINDOW_BOUND, worst_window_deviation
+
+# Differences that a note names.
+_NAMED: Final = 3
+
+Group = tuple[int, str, str]  # gate partition, pool, provider
+
+
+class Check(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that must hold."""
+
+    name: str
+    value: float
+    limit: float
+    note: str = ""
+    ok: bool = True
+
+    def line(self) -> dict[str, Any]:
+        """As every command's JSON line has it."""
+        return {"name": self.name, "value": self.value, "limit": self.limit, "ok": self.ok}
+
+
+def check(name: str, value: float, limit: float, note: str) -> Check:
+    """The check of a value that must not be above its limit."""
+    return Check(name=name, value=value, limit=limit, note=note, ok=value <= limit)
+
+
+def of_evidence(plan: Plan, evidence: Evidence) -> list[Check]:
+    """Everything but signatures and processes."""
+    return [
+        *_conservation(evidence),
+        _asked(plan, evidence),
+        _outcomes(plan, evidence),
+        _spread(evidence),
+        _own_slot(evidence),
+        _dead_letters(plan, evidence),
+        _warehouse(evidence),
+        _receiver(evidence),
+        _suppressed(plan, evidence),
+    ]
+
+
+def finals(evidence: Evidence) -> dict[Place, list[str]]:
+    """The final outcomes of each recipient event, by its coordinates."""
+    found: dict[Place, list[str]] = defaultdict(list)
+    for delivery in evidence.deliveries:
+        if delivery.final:
+            place = (delivery.source_topic, delivery.source_partition, delivery.source_offset)
+            found[place].append(delivery.type)
+    return found
+
+
+def _conservation(evidence: Evidence) -> Iterator[Check]:
+    """Recipient events by Kafka's own coordinates, against the finals that name them: exactly one each."""
+    found = finals(evidence)
+    places: dict[str, set[Place]] = {mailing.key: set() for mailing in scene.MAILINGS}
+    for asked in evidence.asked:
+        places.setdefault(asked.campaign, set()).add(asked.place)
+    named: dict[str, Counter[Place]] = defaultdict(Counter)
+    for delivery in evidence.deliveries:
+        if delivery.final:
+            place = (delivery.source_topic, delivery.source_partition, delivery.source_offset)
+            named[f"{delivery.tenant}:{delivery.campaign_id}"][place] += 1
+    for campaign in places.keys() | named.keys() if named.keys() - places.keys() else places:
+        events, ends = places.get(campaign, set()), named[campaign]
+        none = sum(place not in found for place in events)
+        many = sum(count > 1 for count in ends.values())
+        strange = len(ends.keys() - events)
+        note = f"{len(events):,} events, {ends.total():,} final outcomes"
+        if none or many or strange:
+            note += f": {none:,} without one, {many:,} with several, {strange:,} of no event"
+        yield check(f"conservation {campaign}", none + many + strange, 0, note)
+
+
+def _asked(plan: Plan, evidence: Evidence) -> Check:
+    planned = {event.number for event in plan.events if event.expected is not None}
+    there = Counter(asked.event for asked in evidence.asked)
+    faults = len(planned ^ there.keys()) + sum(count - 1 for count in there.values())
+    return check("events in Kafka as planned", faults, 0, f"{len(planned):,} planned, {there.total():,} in Kafka")
+
+
+def _outcomes(plan: Plan, evidence: Evidence) -> Check:
+    found = finals(evidence)
+    place_of = {asked.event: asked.place for asked in evidence.asked}
+    wrong: Counter[str] = Counter()
+    for event in plan.events:
+        if event.expected is None:
+            continue
+        ends = found.get(place_of.get(event.number, ("", -1, -1)), [])
+        if ends != [event.expected]:
+            wrong[f"{event.story}: {event.expected}, not {'+'.join(ends) or 'nothing'}"] += 1
+    note = f"{plan.finals:,} outcomes, each the one that its story asks for"
+    if wrong:
+        note = "; ".join(f"{count:,} × {words}" for words, count in wrong.most_common(_NAMED))
+    return check("outcomes as planned", wrong.total(), 0, note)
+
+
+def _spread(evidence: Evidence) -> Check:
+    groups = dealt(evidence)
+    worst = max((deviation(sends) for sends in groups.values()), default=0.0)
+    note = f"{len(groups):,} sequences of gate partition and provider; at random it would be {shuffled(groups):.1f}"
+    return check("spread in any window", round(worst, 3), WINDOW_BOUND, note)
+
+
+def dealt(evidence: Evidence) -> dict[Group, list[Send]]:
+    """The sends that were dealt anew, in the order of their dealing, by gate partition, pool and provider.
+
+    A retry on its own IP is none of them (weights version 0).  Within one transaction of the gate all sends have the
+    same time; transactional events are decided first, each kind in the order of its offsets.
+    """
+    groups: dict[Group, list[Send]] = defaultdict(list)
+    for send in evidence.sends:
+        if send.weights_version:
+            groups[(send.gate_partition, send.pool, send.provider)].append(send)
+    for sends in groups.values():
+        sends.sort(key=lambda send: (send.queued_at, send.kind != "transactional", send.source_offset))
+    return groups
+
+
+def deviation(sends: list[Send]) -> float:
+    """How far any window of these strays from the IPs' shares."""
+    return worst_window_deviation([send.slot for send in sends], _weights())
+
+
+def shuffled(groups: dict[Group, list[Send]]) -> float:
+    """The same for IPs drawn at random: what the bound is worth."""
+    chance = random.Random(0)  # noqa: S311  # a comparison, not a secret
+    slots, weights = list(_weights()), _weights()
+    drawn = (worst_window_deviation(chance.choices(slots, k=len(sends)), weights) for sends in groups.values())
+    return max(drawn, default=0.0)
+
+
+def _weights() -> dict[int, float]:
+    return {slot.slot: slot.weight for slot in scene.egress()}
+
+
+def _own_slot(evidence: Evidence) -> Check:
+    slots: dict[str, set[int]] = defaultdict(set)
+    retries = 0
+    for send in evidence.sends:
+        slots[send.send_id].add(send.slot)
+        retries += send.deal > 1
+    strayed = sum(len(used) > 1 for used in slots.values())
+    return check("retries from another IP", strayed, 0, f"{retries:,} retries, a greylist lets in none but the same IP")
+
+
+def _dead_letters(plan: Plan, evidence: Evidence) -> Check:
+    broken = sum(event.expected is None for event in plan.events)
+    faults = abs(evidence.dead_letters - broken) + abs(evidence.unnamed - broken)
+    return check(
+        "dead letters", faults, 0, f"{broken:,} events too broken to name a campaign, {evidence.dead_letters:,} letters"
+    )
+
+
+def _warehouse(evidence: Evidence) -> Check:
+    partitions = evidence.records.keys() | evidence.rows.keys()
+    wrong = sum(evidence.records.get(partition) != evidence.rows.get(partition) for partition in partitions)
+    there = sum(count for count, _ in evidence.records.values())
+    rows = sum(count for count, _ in evidence.rows.values())
+    note = f"{there:,} delivery events in Kafka, {rows:,} rows, compared by partition in number and offsets"
+    return check("ClickHouse = Kafka", wrong, 0, note)
+
+
+def _receiver(evidence: Evidence) -> Check:
+    accepted = Counter(delivery.send_id for delivery in evidence.deliveries if delivery.type == "accepted")
+    wrong = sum(accepted[name] != evidence.taken[name] for name in accepted.keys() | evidence.taken.keys())
+    note = f"{accepted.total():,} accepted, {evidence.taken.total():,} in the receiver's log, compared by Message-ID"
+    return check("accepted = receiver's log", wrong, 0, note)
+
+
+def _suppressed(plan: Plan, evidence: Evidence) -> Check:
+    note = f"{len(plan.barred):,} addresses suppressed, the receiver heard of none"
+    touched = len(plan.barred & evidence.touched)
+    if touched:
+        note = f"{touched:,} of {len(plan.barred):,} suppressed addresses were tried"
+    return check("mail to the suppressed", touched, 0, note)
+
+
+def of_signatures(verified: Verified) -> list[Check]:
+    """The sample must verify, and there must be one."""
+    found = [_signed("dkimpy", verified.dkimpy, verified.sampled)]
+    if verified.opendkim is not None:
+        found.append(_signed("OpenDKIM", verified.opendkim, verified.sampled))
+    return found
+
+
+def _signed(verifier: str, passed: int, sampled: int) -> Check:
+    failed = sampled - passed if sampled else 1
+    return check(f"signatures by {verifier}", failed, 0, f"{passed:,} of {sampled:,} messages as received verify")
+
+
+def of_processes(*, started: int, left: int, restarts: int) -> list[Check]:
+    """All that ran is gone, and nothing ended before it was asked to."""
+    return [
+        check("workers started again", restarts, 0, "none ended unasked" if not restarts else "see logs/"),
+        check("processes left", left, 0, f"{started:,} ran"),
+    ]

@@ -1,0 +1,147 @@
+"""What the demo stands on: a folder of its own, keys, settings that owe nothing to yours, and the simulated receiver.
+
+The settings' file and variables count for nothing here (a demo must never reach the cluster that they name): embedded
+Kafka and ClickHouse, free ports, routes by MX through the simulator's DNS.
+"""
+
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from streams.compose.dkim import public_record
+from streams.operate.demo import scene
+from streams.operate.errors import FleetError, UsageFault
+from streams.runtime.children import Child, spawn
+from streams.runtime.settings import (
+    ClickHouseSettings,
+    DnsSettings,
+    KafkaSettings,
+    MailSettings,
+    SecretSettings,
+    Settings,
+    SmtpSettings,
+)
+
+# Hours in seconds: a greylist's 5 minutes become 1.25 s, a full mailbox's first hour 15 s (delivery/retry.toml).
+RETRY_SCALE: Final = 1 / 240
+# Partitions of the topics that follow the slots: two spare ones, as a deployment would have.
+SLOT_PARTITIONS: Final = scene.SLOTS + 2
+# Of the accepted messages so many are kept whole, to be verified; at 1 ms each.
+SAMPLES: Final = 200
+SIMULATOR_READY_S: Final = 20.0
+_KEY_BITS: Final = 2048
+_POLL_S: Final = 0.05
+
+
+class Receiver(msgspec.Struct, frozen=True, kw_only=True):
+    """The simulator: where it listens, and what it leaves behind."""
+
+    pid: int
+    smtp_port: int
+    dns_port: int
+    log: Path
+    kept: Path
+    keys: Path  # the TXT records by name, JSON
+
+
+@contextmanager
+def folder(data_dir: Path | None, *, keep: bool) -> Iterator[Path]:
+    """The demo's folder: the one named, which stays, or a new one, which goes unless kept.  Raises UsageFault."""
+    if data_dir is None:
+        made = Path(tempfile.mkdtemp(prefix="evenpost-demo-"))
+        try:
+            yield made
+        finally:
+            if not keep:
+                _remove(made)
+        return
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        occupied = any(data_dir.iterdir())
+    except OSError as error:
+        raise UsageFault(f"--data-dir {data_dir}: {error.strerror}") from None
+    if occupied:
+        raise UsageFault(f"--data-dir {data_dir} is not empty: the demo counts from nothing; name a new folder")
+    yield data_dir.absolute()
+
+
+def _remove(made: Path) -> None:
+    import shutil
+
+    shutil.rmtree(made, ignore_errors=True)
+
+
+def make_keys(data_dir: Path) -> Path:
+    """A DKIM key for each tenant; returns the file of the TXT records that publish them."""
+    records: dict[str, str] = {}
+    for sender in scene.SENDERS:
+        key = rsa.generate_private_key(public_exponent=65537, key_size=_KEY_BITS)
+        pem = key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        path = data_dir / scene.key_file(sender.tenant)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        path.write_bytes(pem)
+        records[f"{scene.SELECTOR}._domainkey.{sender.domain}"] = public_record(key)
+    published = data_dir / "dkim-records.json"
+    published.write_text(json.dumps(records), encoding="utf-8")
+    return published
+
+
+@contextmanager
+def simulator(data_dir: Path, keys: Path, *, recipients: int) -> Iterator[Receiver]:
+    """The simulated receiver, as a process.  Raises FleetError."""
+    (data_dir / "logs").mkdir(exist_ok=True)
+    ready, log, kept = data_dir / "simulator.json", data_dir / "simulator.jsonl", data_dir / "simulator-kept"
+    child = spawn(
+        [
+            *(sys.executable, "-P", "-m", "streams.operate.simulator", "--port", "0", "--dns-port", "0"),
+            *("--log", log, "--keep-every", str(max(1, recipients // SAMPLES)), "--keep-dir", kept),
+            *("--txt", keys, "--ready-file", ready),
+        ],
+        log_file=data_dir / "logs" / "simulator.log",
+        name="simulator",
+    )
+    with child:
+        _wait_for(ready, child)
+        told = json.loads(ready.read_bytes())
+        yield Receiver(
+            pid=child.pid, smtp_port=told["smtp_port"], dns_port=told["dns_port"], log=log, kept=kept, keys=keys
+        )
+
+
+def _wait_for(ready: Path, child: Child) -> None:
+    deadline = time.monotonic() + SIMULATOR_READY_S
+    while not ready.exists():
+        if not child.alive or time.monotonic() > deadline:
+            log = ready.parent / "logs" / "simulator.log"
+            state = f"not ready after {SIMULATOR_READY_S:.0f} s" if child.alive else f"ended with {child.returncode}"
+            raise FleetError(f"the simulator: {state}; its words are in {log}")
+        time.sleep(_POLL_S)
+
+
+def settings(base: Settings, data_dir: Path, receiver: Receiver) -> Settings:
+    """The demo's settings; of `base` only what is no section remains."""
+    return base.model_copy(
+        update={
+            "data_dir": data_dir,
+            "dkim_dir": None,
+            "providers": dict(scene.PROVIDERS),
+            "kafka": KafkaSettings(slots=SLOT_PARTITIONS),
+            "clickhouse": ClickHouseSettings(sql_port=0),
+            "smtp": SmtpSettings(port=receiver.smtp_port),
+            "dns": DnsSettings(servers=f"127.0.0.1:{receiver.dns_port}"),
+            "mail": MailSettings(retry_scale=RETRY_SCALE),
+            "secrets": SecretSettings(),
+        }
+    )
