@@ -7,13 +7,13 @@ that block first.
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import structlog
 from clickhouse_connect.driver.exceptions import ClickHouseError
-from confluent_kafka import OFFSET_BEGINNING, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, KafkaException, Message, TopicPartition
 
 from schemas import topics
 from streams.runtime import worker
@@ -111,10 +111,7 @@ class Warehouse:
         readiness.announce()
         log.info("ready")
         while not stop.is_set():
-            for message in await asyncio.to_thread(self._reader.read, READ_S):
-                pending = self._pending.get((str(message.topic()), int(message.partition() or 0)))
-                if pending is not None:
-                    pending.add(Record(int(message.offset() or 0), message.value()))
+            self._keep(await asyncio.to_thread(self._reader.read, READ_S))
             await self._write_due(time.monotonic())
         readiness.withdraw()
         await self._write_due(float("inf"))
@@ -124,6 +121,12 @@ class Warehouse:
         self._producer.close()
         self._client.close()
         return 0
+
+    def _keep(self, messages: Iterable[Message]) -> None:
+        for message in messages:
+            pending = self._pending.get((str(message.topic()), int(message.partition() or 0)))
+            if pending is not None:
+                pending.add(Record(int(message.offset() or 0), message.value()))
 
     def _sql_server(self) -> SqlServer | None:
         path = chdb_path(self._dsn)
@@ -141,10 +144,10 @@ class Warehouse:
         return server
 
     async def _write_due(self, now: float) -> None:
-        for block, planned in list(self._due(now)):
-            await self._write(block, planned=planned)
+        for pending, block, planned in list(self._due(now)):
+            await self._write(pending, block, planned=planned)
 
-    def _due(self, now: float) -> Iterator[tuple[Block, bool]]:
+    def _due(self, now: float) -> Iterator[tuple[Pending, Block, bool]]:
         for (_, partition), pending in self._pending.items():
             records = pending.take(now)
             if records:
@@ -159,34 +162,38 @@ class Warehouse:
                     records=records,
                 )
                 pending.plan = None
-                yield block, planned
+                yield pending, block, planned
 
-    async def _write(self, block: Block, *, planned: bool) -> None:
+    async def _write(self, pending: Pending, block: Block, *, planned: bool) -> None:
         """Write until it is written: ClickHouse or Kafka being away delays rows, it loses none.
+
+        Between two tries the group is served: a member that was put out (a broker away for longer than a session)
+        learns it by a poll alone, and would try in vain for ever.  Whoever has the partition then, this process
+        included, reads the block again.
 
         A block that may have been inserted before (`planned` by a former owner, or tried) is recovered: its token
         may be known while its rows are not.
         """
         tries = 0
-        while True:
+        while self._is_current(pending, block):
             try:
                 refused = await asyncio.to_thread(self._plan_insert_advance, block, planned or tries > 0)
             except (ClickHouseError, KafkaException, OSError) as error:
                 tries += 1
-                if not self._owns(block):
-                    return
                 if tries <= WRITE_TRIES_LOGGED:
                     log.warning(
                         "block not written yet", partition=block.partition, rows=len(block.records), error=str(error)
                     )
                 await asyncio.sleep(RETRY_S)
+                self._keep(await asyncio.to_thread(self._reader.serve, READ_S))
             else:
-                break
-        for record in refused:
-            await self._bury(block, record)
+                for record in refused:
+                    await self._bury(block, record)
+                return
 
-    def _owns(self, block: Block) -> bool:
-        return self._reader.owns(block.topic, block.partition)
+    def _is_current(self, pending: Pending, block: Block) -> bool:
+        """Whether the partition was ours without a break since the block was read."""
+        return self._pending.get((self._settings.topic(block.topic), block.partition)) is pending
 
     def _plan_insert_advance(self, block: Block, again: bool) -> Any:
         topic = self._settings.topic(block.topic)

@@ -76,6 +76,14 @@ class GroupReader:
                 raise KafkaException(error)
         return records
 
+    def serve(self, timeout_s: float) -> list[Message]:
+        """As `read`, but nothing more of what is assigned now: a poll alone keeps the group's word on who owns what."""
+        self._consumer.pause(self._consumer.assignment())
+        try:
+            return self.read(timeout_s)
+        finally:
+            self._consumer.resume(self._consumer.assignment())
+
     def commit(self) -> None:
         """Commit what was read, if anything; a failure is mended by the next commit."""
         if not self._moved:
