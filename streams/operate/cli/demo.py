@@ -1,5 +1,6 @@
 """`evenpost demo`: the whole engine on one machine, against a simulated receiver, with a report that proves itself."""
 
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -45,17 +46,20 @@ def demo(
 
     for sign in (signal.SIGINT, signal.SIGTERM):
         signal.signal(sign, _interrupt)
-    errors = Console(stderr=True)
+    folder = stage.make_folder(data_dir)
+    passing = data_dir is None and not keep
     try:
-        with stage.folder(data_dir, keep=keep) as folder:
-            with Screen(errors) as screen:
-                found = demonstrate(settings(), folder, screen, recipients=recipients, seed=seed)
-            if keep or data_dir is not None:
-                say(f"kept: {folder}")
+        with Screen(Console(stderr=True)) as screen:
+            found = demonstrate(settings(), folder, screen, recipients=recipients, seed=seed)
     except KeyboardInterrupt:
         say("interrupted; everything was stopped")
+        _leave(folder, passing=passing)
         raise typer.Exit(_INTERRUPTED) from None
+    except BaseException:
+        _leave(folder, passing=False)
+        raise
     report.show(Console(stderr=json, width=report.WIDTH), found)
+    _leave(folder, passing=passing and found.ok)
     if json:
         line: dict[str, Any] = {
             "ok": found.ok,
@@ -65,6 +69,14 @@ def demo(
         sys.stdout.write(msgspec.json.encode(line).decode() + "\n")
     if not found.ok:
         raise typer.Exit(1)
+
+
+def _leave(folder: Path, *, passing: bool) -> None:
+    """Remove what was only passing; say where the rest is: data, the simulator's log, each member's words."""
+    if passing:
+        shutil.rmtree(folder, ignore_errors=True)
+    else:
+        say(f"data and logs are in {folder}")
 
 
 def _interrupt(number: int, _: FrameType | None) -> None:

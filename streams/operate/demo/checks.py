@@ -107,7 +107,7 @@ def _outcomes(plan: Plan, evidence: Evidence) -> Check:
         ends = found.get(place_of.get(event.number, ("", -1, -1)), [])
         if ends != [event.expected]:
             wrong[f"{event.story}: {event.expected}, not {'+'.join(ends) or 'nothing'}"] += 1
-    note = f"{plan.finals:,} outcomes, each the one that its story asks for"
+    note = f"{plan.finals:,} outcomes, each as its story asks"
     if wrong:
         note = "; ".join(f"{count:,} × {words}" for words, count in wrong.most_common(_NAMED))
     return check("outcomes as planned", wrong.total(), 0, note)
@@ -116,7 +116,7 @@ def _outcomes(plan: Plan, evidence: Evidence) -> Check:
 def _spread(evidence: Evidence) -> Check:
     groups = dealt(evidence)
     worst = max((deviation(sends) for sends in groups.values()), default=0.0)
-    note = f"{len(groups):,} sequences of gate partition and provider; at random it would be {shuffled(groups):.1f}"
+    note = f"{len(groups):,} sequences; IPs drawn at random: {shuffled(groups):.1f}"
     return check("spread in any window", round(worst, 3), WINDOW_BOUND, note)
 
 
@@ -159,15 +159,14 @@ def _own_slot(evidence: Evidence) -> Check:
         slots[send.send_id].add(send.slot)
         retries += send.deal > 1
     strayed = sum(len(used) > 1 for used in slots.values())
-    return check("retries from another IP", strayed, 0, f"{retries:,} retries, a greylist lets in none but the same IP")
+    return check("retries from another IP", strayed, 0, f"{retries:,} retries, each from the IP it had")
 
 
 def _dead_letters(plan: Plan, evidence: Evidence) -> Check:
     broken = sum(event.expected is None for event in plan.events)
     faults = abs(evidence.dead_letters - broken) + abs(evidence.unnamed - broken)
-    return check(
-        "dead letters", faults, 0, f"{broken:,} events too broken to name a campaign, {evidence.dead_letters:,} letters"
-    )
+    note = f"{broken:,} events name no campaign, {evidence.dead_letters:,} letters"
+    return check("dead letters", faults, 0, note)
 
 
 def _warehouse(evidence: Evidence) -> Check:
@@ -175,19 +174,19 @@ def _warehouse(evidence: Evidence) -> Check:
     wrong = sum(evidence.records.get(partition) != evidence.rows.get(partition) for partition in partitions)
     there = sum(count for count, _ in evidence.records.values())
     rows = sum(count for count, _ in evidence.rows.values())
-    note = f"{there:,} delivery events in Kafka, {rows:,} rows, compared by partition in number and offsets"
+    note = f"{there:,} delivery events, {rows:,} rows"
     return check("ClickHouse = Kafka", wrong, 0, note)
 
 
 def _receiver(evidence: Evidence) -> Check:
     accepted = Counter(delivery.send_id for delivery in evidence.deliveries if delivery.type == "accepted")
     wrong = sum(accepted[name] != evidence.taken[name] for name in accepted.keys() | evidence.taken.keys())
-    note = f"{accepted.total():,} accepted, {evidence.taken.total():,} in the receiver's log, compared by Message-ID"
+    note = f"{accepted.total():,} accepted, {evidence.taken.total():,} Message-IDs in the log"
     return check("accepted = receiver's log", wrong, 0, note)
 
 
 def _suppressed(plan: Plan, evidence: Evidence) -> Check:
-    note = f"{len(plan.barred):,} addresses suppressed, the receiver heard of none"
+    note = f"{len(plan.barred):,} addresses, the receiver heard of none"
     touched = len(plan.barred & evidence.touched)
     if touched:
         note = f"{touched:,} of {len(plan.barred):,} suppressed addresses were tried"
@@ -204,7 +203,7 @@ def of_signatures(verified: Verified) -> list[Check]:
 
 def _signed(verifier: str, passed: int, sampled: int) -> Check:
     failed = sampled - passed if sampled else 1
-    return check(f"signatures by {verifier}", failed, 0, f"{passed:,} of {sampled:,} messages as received verify")
+    return check(f"signatures by {verifier}", failed, 0, f"{passed:,} of {sampled:,} messages as received")
 
 
 def of_processes(*, started: int, left: int, restarts: int) -> list[Check]:

@@ -15,7 +15,7 @@ from streams.operate.demo.screen import COLOURS
 from streams.spread.check import WINDOW_BOUND
 
 WIDTH: Final = 100
-_SHORT: Final = {"suppressed": "suppr.", "duplicate": "double"}
+_BAR: Final = 14
 
 
 def show(console: Console, found: Demonstrated) -> None:
@@ -25,9 +25,16 @@ def show(console: Console, found: Demonstrated) -> None:
         console.print()
 
 
-def _table(title: str) -> Table:
+def _table(title: str, *, gap: int = 2) -> Table:
+    """A table without edges; the box's divider is one blank of the gap."""
     return Table(
-        title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False, width=WIDTH
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        padding=(0, gap - 1, 0, 0),
     )
 
 
@@ -38,10 +45,10 @@ def _campaigns(found: Demonstrated) -> RenderableType:
             ends[f"{one.tenant}:{one.campaign_id}"][one.type] += 1
     asked = Counter(one.campaign for one in found.evidence.asked)
     types = [name for name in COLOURS if any(count[name] for count in ends.values())]
-    table = _table("Outcomes by campaign")
+    table = _table("Outcomes by campaign", gap=1)
     table.add_column("campaign", no_wrap=True)
     for name in ("events", *types):
-        table.add_column(_SHORT.get(name, name), justify="right", header_style=COLOURS.get(name, ""), no_wrap=True)
+        table.add_column(name, justify="right", header_style=COLOURS.get(name, ""), no_wrap=True)
     for mailing in scene.MAILINGS:
         counts = ends[mailing.key]
         cells = [f"{counts[name]:,}" if counts[name] else "[dim]·[/]" for name in types]
@@ -61,13 +68,17 @@ def _spread(found: Demonstrated) -> RenderableType:
     table.add_column("IP", no_wrap=True)
     for provider in (*providers, "all"):
         table.add_column(provider, justify="right", no_wrap=True)
+    table.add_column("", width=_BAR)
+    slots = {slot.slot: sum(dealt[provider, slot.slot] for provider in providers) for slot in scene.egress()}
+    most = max(slots.values(), default=1)
     for slot in scene.egress():
-        counts = [dealt[provider, slot.slot] for provider in providers]
-        table.add_row(str(slot.via.address), *(f"{count:,}" for count in counts), f"[bold]{sum(counts):,}[/]")
+        counts = (f"{dealt[provider, slot.slot]:,}" for provider in providers)
+        bar = Text("━" * round(_BAR * slots[slot.slot] / max(most, 1)), style="cyan")
+        table.add_row(str(slot.via.address), *counts, f"[bold]{slots[slot.slot]:,}[/]", bar)
     table.add_section()
-    bounded = [f"[{'green' if value <= WINDOW_BOUND else 'red'}]{value:.2f}[/]" for value in worst.values()]
-    table.add_row("worst window", *bounded, f"[bold]≤ {WINDOW_BOUND:g}[/]")
-    note = "Worst window: how many sends any IP was off its share, in any run of sends, in any gate partition."
+    bounded = (f"[{'green' if value <= WINDOW_BOUND else 'red'}]{value:.2f}[/]" for value in worst.values())
+    table.add_row("worst window", *bounded, f"[bold]≤ {WINDOW_BOUND:g}[/]", "")
+    note = "Worst window: how many sends an IP was off its share in any run of sends of any gate partition."
     return Group(
         table, Text(f"{note}\nIPs drawn at random would be off by {checks.shuffled(groups):.1f}.", style="dim")
     )
@@ -82,7 +93,7 @@ def _speed(found: Demonstrated) -> RenderableType:
     grid.add_row("transactional", f"{inbox} from event to inbox, beside the campaigns")
     grid.add_row("came back", f"{pace.returned_share:.1%} of the mails were dealt again, to the IP that they had")
     roles = " · ".join(f"{role} {used:,.0f}" for role, used in pace.cpu_us.items())
-    grid.add_row("CPU a mail, µs", f"{roles}")
+    grid.add_row("CPU µs a mail", roles)
     return Group(Text("Speed", style="bold"), grid)
 
 
@@ -92,7 +103,7 @@ def _checks(found: Demonstrated) -> RenderableType:
     table.add_column("check", no_wrap=True)
     table.add_column("value", justify="right", no_wrap=True)
     table.add_column("limit", justify="right", no_wrap=True)
-    table.add_column("what was compared", overflow="fold", ratio=1)
+    table.add_column("what was compared", overflow="fold")
     for one in found.checks:
         mark = "[green]✓[/]" if one.ok else "[bold red]✗[/]"
         table.add_row(mark, escape(one.name), f"{one.value:g}", f"{one.limit:g}", f"[dim]{escape(one.note)}[/]")

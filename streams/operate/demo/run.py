@@ -11,7 +11,7 @@ import contextlib
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -90,10 +90,12 @@ def _deliver(
 ) -> tuple[Evidence, signatures.Verified, dict[str, float]]:
     settings = fleet.settings
     screen.phase("declaring tenants, IPs, suppressions, campaigns")
-    campaigns = scene.campaigns(short_until=upstream.short_end(datetime.now(UTC), recipients))
+    seconds = upstream.short_s(recipients)
+    campaigns = scene.campaigns(short_until=datetime.now(UTC) + timedelta(seconds=seconds))
     upstream.declare(settings, planned, campaigns)
     _until(lambda: not upstream.missing(settings, planned), DECLARED_S, lambda: upstream.missing(settings, planned))
     screen.phase("delivering")
+    screen.note(f"full mailboxes are tried again until their campaign is over, {seconds:.0f} s from now")
     before = _cpu_s(fleet)
     reached = _follow(settings, planned, screen, patience_s=PATIENCE_S + PATIENCE_PER_THOUSAND_S * recipients / 1000)
     if not reached:

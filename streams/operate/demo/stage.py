@@ -53,17 +53,10 @@ class Receiver(msgspec.Struct, frozen=True, kw_only=True):
     keys: Path  # the TXT records by name, JSON
 
 
-@contextmanager
-def folder(data_dir: Path | None, *, keep: bool) -> Iterator[Path]:
-    """The demo's folder: the one named, which stays, or a new one, which goes unless kept.  Raises UsageFault."""
+def make_folder(data_dir: Path | None) -> Path:
+    """The demo's folder: the one named, else a new one in the temporary place.  Raises UsageFault."""
     if data_dir is None:
-        made = Path(tempfile.mkdtemp(prefix="evenpost-demo-"))
-        try:
-            yield made
-        finally:
-            if not keep:
-                _remove(made)
-        return
+        return Path(tempfile.mkdtemp(prefix="evenpost-demo-"))
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
         occupied = any(data_dir.iterdir())
@@ -71,13 +64,7 @@ def folder(data_dir: Path | None, *, keep: bool) -> Iterator[Path]:
         raise UsageFault(f"--data-dir {data_dir}: {error.strerror}") from None
     if occupied:
         raise UsageFault(f"--data-dir {data_dir} is not empty: the demo counts from nothing; name a new folder")
-    yield data_dir.absolute()
-
-
-def _remove(made: Path) -> None:
-    import shutil
-
-    shutil.rmtree(made, ignore_errors=True)
+    return data_dir.absolute()
 
 
 def make_keys(data_dir: Path) -> Path:
