@@ -19,8 +19,9 @@ def mask(text: str) -> str:
 
 def _mask_event(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     for name, value in event.items():
-        if isinstance(value, str) and "@" in value:
-            event[name] = mask(value)
+        # The renderer would make text of whatever it is: an exception or a list may hold an address as well.
+        if not isinstance(value, int | float | None) and "@" in (text := str(value)):
+            event[name] = mask(text)
     return event
 
 

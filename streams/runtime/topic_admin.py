@@ -1,5 +1,7 @@
 """Create the declared topics, and refuse to run on ones of another shape."""
 
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,6 +15,8 @@ from streams.runtime.errors import ClusterUnreachableError, RuntimeFault, TopicM
 from streams.runtime.settings import Settings
 
 TIMEOUT_S: Final = 30.0
+# A new topic is shown by every broker within a moment.
+ASK_AGAIN_S: Final = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,38 +34,65 @@ def admin_client(settings: Settings) -> AdminClient:
 
 
 def apply_topics(settings: Settings) -> list[Applied]:
-    """Create what is missing.  Raises where a topic has other partitions, or no broker answers."""
+    """Create what is missing, and wait until the cluster shows all.
+
+    Raises where a topic has other partitions, or no broker answers.
+    """
     _check_retention()
     admin = admin_client(settings)
+    kafka = settings.kafka
+    declared = {
+        settings.topic(topic.name): topic.partitions(gate=kafka.gate_partitions, slots=kafka.slots) for topic in TOPICS
+    }
+    present = _present(admin, settings)
+    _check_shape(present, declared)
+    missing = [
+        NewTopic(
+            settings.topic(topic.name),
+            num_partitions=declared[settings.topic(topic.name)],
+            replication_factor=kafka.replication,
+            config=topic.config(),
+        )
+        for topic in TOPICS
+        if settings.topic(topic.name) not in present
+    ]
+    created = _create(admin, missing)
+    deadline = time.monotonic() + TIMEOUT_S
+    while not declared.keys() <= present.keys() and time.monotonic() < deadline:
+        time.sleep(ASK_AGAIN_S)
+        present = _present(admin, settings)
+    _check_shape(present, declared)  # somebody else may have made them meanwhile, in another shape
+    return [Applied(topic=name, partitions=count, created=name in created) for name, count in declared.items()]
+
+
+def _present(admin: AdminClient, settings: Settings) -> dict[str, int]:
+    """Each topic of the cluster and its number of partitions."""
     try:
-        present = admin.list_topics(timeout=TIMEOUT_S).topics
+        found = admin.list_topics(timeout=TIMEOUT_S).topics
     except KafkaException as error:
         raise ClusterUnreachableError(settings.kafka.bootstrap, str(error.args[0])) from error
-    applied: list[Applied] = []
-    missing: list[NewTopic] = []
-    for topic in TOPICS:
-        name = settings.topic(topic.name)
-        declared = topic.partitions(gate=settings.kafka.gate_partitions, slots=settings.kafka.slots)
-        found = present.get(name)
-        if found is not None and len(found.partitions) != declared:
-            raise TopicMismatchError(name, found=len(found.partitions), declared=declared)
-        if found is None:
-            missing.append(
-                NewTopic(
-                    name,
-                    num_partitions=declared,
-                    replication_factor=settings.kafka.replication,
-                    config=topic.config(),
-                )
-            )
-        applied.append(Applied(topic=name, partitions=declared, created=found is None))
-    for future in (admin.create_topics(missing, operation_timeout=TIMEOUT_S) if missing else {}).values():
+    return {name: len(topic.partitions) for name, topic in found.items() if topic.partitions}
+
+
+def _check_shape(present: Mapping[str, int], declared: Mapping[str, int]) -> None:
+    for name, count in declared.items():
+        found = present.get(name, count)
+        if found != count:
+            raise TopicMismatchError(name, found=found, declared=count)
+
+
+def _create(admin: AdminClient, missing: list[NewTopic]) -> set[str]:
+    """Create these; returns those that nobody else created first."""
+    created: set[str] = set()
+    for name, future in (admin.create_topics(missing, operation_timeout=TIMEOUT_S) if missing else {}).items():
         try:
             future.result()
         except KafkaException as error:
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise
-    return applied
+        else:
+            created.add(name)
+    return created
 
 
 def _check_retention() -> None:
