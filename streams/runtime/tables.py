@@ -30,6 +30,7 @@ _LAST: Final = b"\xff"
 _MISSING: Final = object()
 RECOVERY_SILENCE_S: Final = 30.0
 WRITE_BATCH: Final = 5_000
+ASK_AGAIN_S: Final = 0.1
 
 
 class RecoveryError(RuntimeFault):
@@ -190,7 +191,7 @@ class PartitionTable:
             consumer.close()
 
     def _read(self, consumer: Consumer, tp: TopicPartition) -> int:
-        low, high = consumer.get_watermark_offsets(tp, timeout=RECOVERY_SILENCE_S)
+        low, high = _ends(consumer, tp)
         start = self.next_offset
         if start is not None and (start < low or start > high):
             self._reset()
@@ -233,3 +234,17 @@ class PartitionTable:
         self._overlay.clear()
         with suppress(Exception):
             self._db.close()
+
+
+def _ends(consumer: Consumer, tp: TopicPartition) -> tuple[int, int]:
+    """The partition's low and high watermark.  A leader that moves, or was never asked yet, answers in a moment."""
+    deadline = time.monotonic() + RECOVERY_SILENCE_S
+    while True:
+        try:
+            low, high = consumer.get_watermark_offsets(tp, timeout=RECOVERY_SILENCE_S)
+        except KafkaException as error:
+            if time.monotonic() > deadline:
+                raise RecoveryError(f"{tp.topic}[{tp.partition}]: {error.args[0]}") from error
+            time.sleep(ASK_AGAIN_S)
+        else:
+            return int(low), int(high)

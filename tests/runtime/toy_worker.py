@@ -1,0 +1,105 @@
+"""A gate whose decision is to count: `toy_worker.py DATA_DIR BOOTSTRAP PREFIX`; test_partition_loop.py kills it.
+
+For each event it adds one to its person's number and says so on `sends.marketing`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from streams.runtime import logs, worker
+from streams.runtime.app import make_app
+from streams.runtime.ownership import Ownership
+from streams.runtime.partition_loop import PartitionLoop, Received
+from streams.runtime.settings import KafkaSettings, Settings
+from streams.runtime.tables import PartitionTable
+from streams.runtime.transactions import GroupOffsets
+
+TOPICS = ("recipients.transactional", "returns", "recipients.marketing")
+POISON = b"poison"
+
+
+class Counting:
+    """The decider; a poisoned event raises once something was written for it."""
+
+    def __init__(self, table: PartitionTable) -> None:
+        self._table = table
+
+    def receive(self, received: Received, now: datetime) -> Sequence[Any]:
+        """Count."""
+        count = int(self._table.get(b"p/" + (received.key or b"")) or 0) + 1
+        self._table.put(b"p/" + (received.key or b""), b"%d" % count)
+        if received.value == POISON:
+            raise ValueError("poison")
+        return [self._said(received, b"%d" % count)]
+
+    def reject(self, received: Received, now: datetime, error: Exception) -> Sequence[Any]:
+        """Say that it could not be counted."""
+        return [self._said(received, b"rejected")]
+
+    def _said(self, received: Received, what: bytes) -> Any:
+        source = b"%d/%d " % (received.partition, received.offset)
+        return SimpleNamespace(
+            topic="sends.marketing", key=received.key, value=source + what, partition=None, headers={}
+        )
+
+    def release(self, now: datetime, *, limit: int) -> Sequence[Any]:
+        """Nothing waits."""
+        return []
+
+    def next_release(self, now: datetime) -> datetime | None:
+        """Never."""
+        return None
+
+
+def main() -> None:
+    """Run until killed."""
+    data_dir, bootstrap, prefix = sys.argv[1:]
+    kafka = KafkaSettings(bootstrap=bootstrap, prefix=prefix, gate_partitions=2, slots=2, session_timeout_s=6.0)
+    settings = Settings(data_dir=Path(data_dir), kafka=kafka)
+    logs.configure("INFO")
+
+    async def serve() -> int:
+        app = make_app("gate", settings)
+        group = GroupOffsets(settings.kafka, app.conf.id)
+        executor = ThreadPoolExecutor(4)
+        ownership: Ownership
+
+        def owner(partition: int) -> PartitionLoop:
+            return PartitionLoop(
+                partition,
+                settings=settings,
+                role="gate",
+                topics=TOPICS,
+                changelog="gate-state",
+                path=worker.state_path(settings, "gate-0", f"gate-{partition}"),
+                group=group,
+                executor=executor,
+                make_decider=Counting,
+                may_decide=lambda: True,
+                on_failure=ownership.fail,
+                on_worked=ownership.resume,
+            )
+
+        ownership = Ownership(app, owner)
+        for name in TOPICS:
+
+            @app.agent(app.source(name), name=f"toy-{name}")
+            async def take(stream: Any) -> None:
+                async for event in stream.noack().events():
+                    ownership.hand_over(event.message)
+
+        readiness = worker.Readiness(settings, role="gate", member="gate-0")
+        return await worker.serve(app, ownership, readiness, is_ready=lambda: bool(ownership.partitions))
+
+    worker.run(serve)
+
+
+if __name__ == "__main__":
+    main()
