@@ -45,7 +45,7 @@ def test_a_suppression_while_ten_thousand_wait(world: Box) -> None:
 
 def test_pause_and_cancel(world: Box) -> None:
     """In the middle of a paced campaign."""
-    recorded("pause-cancel", partial(repeats.paused_then_cancelled, world, recipients=2_000))
+    recorded("pause-cancel", partial(repeats.paused_then_cancelled, world, recipients=5_000))
 
 
 def test_each_role_and_the_broker_end_amid_twenty_thousand(world: Box) -> None:

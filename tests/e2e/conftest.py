@@ -9,7 +9,7 @@ import pytest
 from tests.support.e2e import Box, box
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
     """All roles on an embedded Kafka, with a simulator for receivers, ready to send."""
     with box(tmp_path_factory.mktemp("e2e") / "data", unknown_campaign_wait_s=15.0) as made:

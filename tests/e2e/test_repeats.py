@@ -27,4 +27,4 @@ def test_who_unsubscribes_while_mail_waits_gets_none(world: Box) -> None:
 
 def test_pause_and_cancel_stop_a_campaign_in_the_middle(world: Box) -> None:
     """What went before counts as accepted, the rest as cancelled, nothing is lost."""
-    repeats.paused_then_cancelled(world, recipients=400)
+    repeats.paused_then_cancelled(world, recipients=1_500)
