@@ -42,8 +42,10 @@ TRANSACTIONAL: Final[Mapping[str, float]] = {
     "invalid": 0.005,
     "doubled": 0.01,
 }
-# Full mailboxes end when their campaign does: only the short one has them.
-FULL_SHARE: Final = 0.01
+# Full mailboxes end when their campaign does: only the short one has them.  And it has nobody who is accepted at a
+# later try: on a busy machine that could be too late.
+FULL_SHARE: Final = 0.04
+_RETRIED: Final = frozenset({"greylist", "throttle"})
 # Editions of one campaign that a capped person is asked to get: two more than the cap lets through.
 EDITIONS: Final = scene.CAP_MAX + 2
 # Fewer people than this leave some story of the smallest campaign without anybody.
@@ -151,7 +153,7 @@ def _stories(mailing: Mailing, total: int) -> list[str]:
     """Each story at least once, `plain` for the rest."""
     shares = MARKETING if mailing.kind == "marketing" else TRANSACTIONAL
     if mailing.short:
-        shares = {**shares, "full": FULL_SHARE}
+        shares = {story: share for story, share in shares.items() if story not in _RETRIED} | {"full": FULL_SHARE}
     special = [story for story, share in shares.items() for _ in range(max(1, round(total * share)))]
     return special + ["plain"] * (total - len(special))
 

@@ -80,14 +80,14 @@ MAILINGS: Final = (
         campaign="autumn",
         kind="marketing",
         subject="{{ name }}さんへ、秋のお知らせ🍁",
-        share=0.30,
+        share=0.40,
         on_uncertain="hold",
     ),
     Mailing(
         tenant="acme", campaign="receipt", kind="transactional", subject="ご注文 {{ number }} の領収書", share=0.08
     ),
     Mailing(
-        tenant="sakura", campaign="new-books", kind="marketing", subject="{{ name }}さんの棚に、新刊です📚", share=0.27
+        tenant="sakura", campaign="new-books", kind="marketing", subject="{{ name }}さんの棚に、新刊です📚", share=0.34
     ),
     Mailing(tenant="sakura", campaign="password-reset", kind="transactional", subject="パスワードの再設定", share=0.04),
     Mailing(
@@ -95,7 +95,7 @@ MAILINGS: Final = (
         campaign="last-minute",
         kind="marketing",
         subject="今夜まで: {{ name }}さんの週末✈️",
-        share=0.25,
+        share=0.08,
         on_uncertain="hold",
         short=True,
     ),
