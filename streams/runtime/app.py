@@ -12,8 +12,12 @@ from yarl import URL
 from streams.runtime.settings import Settings
 from streams.runtime.transport import EvenpostTransport, Ledger
 
-# How many records one fetch hands over; bounds what a rebalance throws away (FAUST.md 21).
-MAX_POLL_RECORDS = 1_000
+# How many records one poll hands over; bounds what a rebalance throws away (FAUST.md 21).  A poll takes some turns of
+# the event loop, a busy sender's turn 0.2 s, and aiokafka asks for no partition's news before it is rid of what it has:
+# a poll takes all of one fetch (8 slots of 500), or transactional sends wait unseen behind marketing's.
+MAX_POLL_RECORDS = 4_000
+# Records pass through Faust's streams into the owners' inboxes, which have limits of their own: no poll may fill them.
+STREAM_BUFFER = 4 * MAX_POLL_RECORDS
 COMMIT_INTERVAL_S = 1.0
 # The group protocol's advice: three heartbeats must be lost before a member counts as dead.
 HEARTBEATS_PER_SESSION = 4
@@ -56,6 +60,7 @@ def make_app(role: str, settings: Settings) -> EvenpostApp:
         topic_disable_leader=True,
         web_enabled=False,
         stream_wait_empty=False,
+        stream_buffer_maxsize=STREAM_BUFFER,
         broker_commit_interval=COMMIT_INTERVAL_S,
         broker_session_timeout=kafka.session_timeout_s,
         broker_rebalance_timeout=kafka.session_timeout_s * 2,
