@@ -1,0 +1,93 @@
+"""A group's member on librdkafka: reads in blocks, commits what it was told, and knows what it owns."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from confluent_kafka import TopicPartition
+
+from schemas import topics
+from streams.runtime.cluster import Publisher
+from streams.runtime.group import GroupReader
+from streams.runtime.settings import Settings
+from tests.runtime.builders import deployed, until
+
+pytestmark = pytest.mark.integration
+
+TOPIC = topics.RECIPIENTS_MARKETING
+
+
+@pytest.fixture
+def settings(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> Settings:
+    """A deployment of the test's own: two partitions."""
+    return deployed(kafka_bootstrap, topic_prefix, tmp_path)
+
+
+def publish(settings: Settings, numbers: range) -> None:
+    """One record a number, over both partitions."""
+    with Publisher(settings) as publisher:
+        for number in numbers:
+            publisher.send(TOPIC, f"acme:u{number}", b"%d" % number)
+
+
+def read(reader: GroupReader, seen: list[int], count: int) -> None:
+    """Read until so many were seen."""
+
+    def enough() -> bool:
+        seen.extend(int(message.value() or 0) for message in reader.read(0.1))
+        return len(seen) >= count
+
+    until(enough, f"{count} records")
+
+
+def owned(reader: GroupReader) -> list[int]:
+    """The partitions that a member holds."""
+    return [partition for partition in range(2) if reader.owns(TOPIC.name, partition)]
+
+
+def test_serving_the_group_reads_nothing_and_loses_nothing(settings: Settings) -> None:
+    """Between `serve` and `read` no record is skipped, and none comes twice."""
+    reader = GroupReader(settings, "test", (TOPIC,), client_id="a")
+    seen: list[int] = []
+    publish(settings, range(100))
+    read(reader, seen, 100)
+    publish(settings, range(100, 200))
+    for _ in range(5):
+        assert reader.serve(0.2) == []
+    read(reader, seen, 200)
+    assert sorted(seen) == list(range(200))
+    reader.close()
+
+
+def test_a_member_that_only_serves_learns_that_others_came_and_went(settings: Settings) -> None:
+    """One partition goes to the other, and comes back when it leaves."""
+    first = GroupReader(settings, "test", (TOPIC,), client_id="a")
+    until(lambda: first.serve(0.1) == [] and owned(first) == [0, 1], "both partitions")
+    second = GroupReader(settings, "test", (TOPIC,), client_id="b")
+    until(lambda: first.serve(0.1) == second.serve(0.1) and len(owned(second)) == 1, "one of them")
+    until(lambda: first.serve(0.1) == [] and len(owned(first)) == 1, "the other")
+    second.close()
+    until(lambda: first.serve(0.1) == [] and owned(first) == [0, 1], "both again")
+    first.close()
+
+
+def test_what_was_committed_with_a_plan_is_the_next_members(settings: Settings) -> None:
+    """Offset and metadata, as the warehouse's plan needs them; a plain commit covers what was read."""
+    publish(settings, range(10))
+    reader = GroupReader(settings, "test", (TOPIC,), client_id="a")
+    seen: list[int] = []
+    read(reader, seen, 10)
+    reader.commit()
+    name = settings.topic(TOPIC.name)
+    before = {tp.partition: tp.offset for tp in reader.committed([TopicPartition(name, 0), TopicPartition(name, 1)])}
+    assert sum(before.values()) == 10
+    reader.commit_offsets([TopicPartition(name, 0, 2, metadata="plan:2-4")])
+    reader.close()
+    other = GroupReader(settings, "test", (TOPIC,), client_id="b")
+    (found,) = other.committed([TopicPartition(name, 0)])
+    assert (found.offset, found.metadata) == (2, "plan:2-4")
+    again: list[int] = []
+    read(other, again, before[0] - 2)
+    assert set(again) <= set(seen)
+    other.close()
