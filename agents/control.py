@@ -109,7 +109,7 @@ class Control:
             return
         paces = {
             key: campaign.pace_per_s
-            for key, campaign in self._world.campaigns.items()
+            for key, campaign in list(self._world.campaigns.items())  # in one step: another thread adds to them
             if campaign.pace_per_s is not None
         }
         if not paces:

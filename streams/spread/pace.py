@@ -4,6 +4,10 @@ It starts with one token, so that a slow campaign's first mail need not wait and
 """
 
 from datetime import datetime, timedelta
+from typing import Final
+
+# Seconds.  A pace of one mail in a century is allowed, a date beyond the calendar is not; who asks asks again by then.
+LONGEST_WAIT_S: Final = 86_400.0
 
 
 class Bucket:
@@ -28,8 +32,8 @@ class Bucket:
         return True
 
     def ready_at(self, rate: float, now: datetime) -> datetime:
-        """When `take` can succeed next."""
+        """When `take` can succeed next; a day from now where that is later still."""
         self._fill(rate, now)
         # A microsecond more than exact: the clock's grain must not leave the bucket a hair short.
-        wait = max(0.0, 1.0 - self._tokens) / rate
+        wait = min(max(0.0, 1.0 - self._tokens) / rate, LONGEST_WAIT_S)
         return now + timedelta(seconds=wait, microseconds=1) if wait else now

@@ -51,9 +51,11 @@ class World:
         self.leases: dict[str, Lease] = {}
         self.suppressions: dict[str, dict[str, Suppression]] = {}
         self.offsets: dict[str, int] = {}
-        self._shapes: dict[str, str] = {}
+        self._shapes: dict[str, tuple[Campaign, str]] = {}
         self._versions: dict[str, tuple[Campaign, Tenant | None, str]] = {}
-        self._pools: dict[str, tuple[tuple[int, float], ...]] | None = None
+        # Rebuilt when `_egress_edits` has moved on: a late reader can't put an old answer in place of a new one.
+        self._egress_edits = 0
+        self._pools: tuple[int, dict[str, tuple[tuple[int, float], ...]]] = (-1, {})
         self._tables: dict[str, tuple[dict[str, Any], msgspec.json.Decoder[Any]]] = {
             topic.name: (table, msgspec.json.Decoder(topic.events[0]))
             for topic, table in (
@@ -89,10 +91,10 @@ class World:
             self.suppressions[event.address_id] = entries | {key: event}
             return
         if isinstance(event, Campaign):
-            self._shapes[key] = ids.campaign_shape(event)
+            self._shapes[key] = event, ids.campaign_shape(event)
         table[key] = event
         if topic in {topics.EGRESS.name, topics.CONTROLS.name}:
-            self._pools = None
+            self._egress_edits += 1
 
     def _remove(self, topic: str, table: dict[str, Any], key: str) -> None:
         if topic == topics.SUPPRESSIONS.name:
@@ -104,8 +106,11 @@ class World:
                 self.suppressions.pop(address, None)
             return
         table.pop(key, None)
+        if topic == topics.CAMPAIGNS.name:
+            self._shapes.pop(key, None)
+            self._versions.pop(key, None)
         if topic in {topics.EGRESS.name, topics.CONTROLS.name}:
-            self._pools = None
+            self._egress_edits += 1
 
     def sending_domain(self, campaign: Campaign) -> Domain | None:
         """The tenant's domain that the campaign's From belongs to, or None."""
@@ -120,7 +125,10 @@ class World:
         known = self._versions.get(key)
         if known is not None and known[0] is campaign and known[1] is tenant:
             return known[2]
-        version = ids.content_version(self._shapes[key], self.sending_domain(campaign))
+        shape = self._shapes.get(key)
+        # An edit may have come since the caller took this campaign: its version is that of its own words.
+        own = shape[1] if shape is not None and shape[0] is campaign else ids.campaign_shape(campaign)
+        version = ids.content_version(own, self.sending_domain(campaign))
         self._versions[key] = (campaign, tenant, version)
         return version
 
@@ -141,14 +149,17 @@ class World:
 
     def slots(self, pool: str) -> tuple[tuple[int, float], ...]:
         """(slot, weight) of each IP of the pool that takes new mail, by slot number."""
-        if self._pools is None:
+        edits = self._egress_edits
+        built, known = self._pools
+        if built != edits:
             pools: dict[str, list[tuple[int, float]]] = {}
-            for egress in self.egress.values():
+            for egress in list(self.egress.values()):  # copied in one step: the writing thread may add one meanwhile
                 control = self.controls.get(f"slot/{egress.slot}")
                 if egress.state == "active" and egress.weight > 0 and control is None:
                     pools.setdefault(egress.pool, []).append((egress.slot, egress.weight))
-            self._pools = {name: tuple(sorted(found)) for name, found in pools.items()}
-        return self._pools.get(pool, ())
+            known = {name: tuple(sorted(found)) for name, found in pools.items()}
+            self._pools = edits, known
+        return known.get(pool, ())
 
     def suppressed(self, address_id: str, *, tenant: str, channel: str, now: datetime) -> Iterator[Suppression]:
         """Each entry that keeps this address from getting the tenant's mail now."""

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -39,6 +40,14 @@ def test_ready_at_is_when_take_succeeds(rate: float) -> None:
     ready = bucket.ready_at(rate, NOW)
     assert not bucket.take(rate, NOW + (ready - NOW) / 2)
     assert bucket.take(rate, ready)
+
+
+@pytest.mark.parametrize("rate", [1e-12, 1e-300])
+def test_a_pace_that_outlasts_the_calendar_still_has_a_next_time(rate: float) -> None:
+    """One campaign's absurd pace gives a time to ask again, not an error that would stop its partition."""
+    bucket = Bucket(NOW)
+    assert bucket.take(rate, NOW)
+    assert bucket.ready_at(rate, NOW) <= NOW + timedelta(days=1, seconds=1)
 
 
 def test_idle_time_is_worth_one_second_at_most() -> None:
