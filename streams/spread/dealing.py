@@ -6,10 +6,11 @@ is a(t) = lag + w·t.  Its k-th send (from 0) may be dealt once a(t+1) > k, and 
 1. Slots whose next send may not be dealt yet wait in a heap by release; the others in a heap by deadline.
 2. A deal moves what is released, takes the earliest deadline, and files the slot's next send.
 3. Each slot's count then differs from its allotment by less than one, so any window differs from its share by less
-   than two.  That holds from any start with lags in (-1, 1) that sum to zero; a hash picks them, so that rare
-   providers don't all start with the same IP.
-4. New weights keep the lags.  Where slots come or go, lags shrink until they sum to zero again, by less than one
-   each: what a change of weights adds to a window.
+   than two.  That holds from lags in (-1, 1) that sum to zero and let every deadline be met: by any deal t, at most
+   t sends are due.  A hash picks them, so that rare providers don't all start with the same IP.
+4. New weights keep the lags.  Where slots come or go, lags shrink until they sum to zero again, and where too much
+   would be due at once, until every deadline can be met: by less than one each in all, which is what a change of
+   weights adds to a window.
 
 All numbers are integers in units of 1/total, so that a restart continues exactly.  O(log N) a deal.
 """
@@ -26,6 +27,8 @@ Weights = tuple[tuple[int, float], ...]
 
 # A weight is kept as an integer part of the greatest one.  2^-40: after 10^9 deals the rounding is 0.001 of a send.
 WEIGHT_SCALE = 1 << 40
+# Deadlines looked at, a slot, before lags count as too far apart.  Past one round nearly all that lag behind are even.
+LOOK_AHEAD = 4
 # Counts are folded into the lags after so many deals, which keeps every number far below 2^63.
 FOLD_EVERY = 1 << 16
 
@@ -65,6 +68,44 @@ def balanced(lags: Sequence[int]) -> list[int]:
     return shrunk
 
 
+def punctual(lags: Sequence[int], shares: Sequence[int], total: int) -> list[int]:
+    """Halve the lags until every deadline can be met from them; they still sum to zero, and none grows.
+
+    A slot ahead of its allotment takes nothing off what the others are due, so many that lag can be due at once.
+    """
+    found = list(lags)
+    while not _meetable(found, shares, total):
+        found = balanced([lag // 2 if lag > 0 else -(-lag // 2) for lag in found])
+    return found
+
+
+def _meetable(lags: Sequence[int], shares: Sequence[int], total: int) -> bool:
+    """Whether the j-th deadline, in their order, leaves room for j deals.  May say no where it would take long to see.
+
+    Once what is ahead sums to less than one send, no deadline can be missed any more: sends due by deal t are whole,
+    and fewer than t + 1.
+    """
+    ahead = [(lag, share) for lag, share in zip(lags, shares, strict=True) if lag < 0]
+
+    def settled(deals: int) -> bool:
+        return sum(min(0, lag + share * deals) for lag, share in ahead) > -total
+
+    deadlines = [
+        (-((lag - total) // share), index) for index, (lag, share) in enumerate(zip(lags, shares, strict=True))
+    ]
+    heapq.heapify(deadlines)
+    sends = [1] * len(lags)
+    for number in range(1, LOOK_AHEAD * len(lags) + 1):
+        deadline, index = deadlines[0]
+        if number % len(lags) == 1 % len(lags) and settled(deadline):
+            return True
+        if deadline < number:
+            return False
+        sends[index] += 1
+        heapq.heapreplace(deadlines, (-((lags[index] - sends[index] * total) // shares[index]), index))
+    return settled(deadlines[0][0])
+
+
 class Dealer:
     """Deals the mail of one pool to one provider over the pool's slots."""
 
@@ -82,7 +123,9 @@ class Dealer:
         self._total = sum(shares)
         if lags is None:
             phases = [int.from_bytes(one[:8], "big") for one in hashes]
-            lags = balanced([(2 * phase * self._total >> 64) - self._total for phase in phases])
+            lags = punctual(
+                balanced([(2 * phase * self._total >> 64) - self._total for phase in phases]), shares, self._total
+            )
         # Everything below stands in the order that breaks ties.
         self._order = sorted(range(len(weights)), key=hashes.__getitem__)
         self._slots = [weights[index][0] for index in self._order]
@@ -136,9 +179,10 @@ class Dealer:
     def _reweigh(self, weights: Weights) -> None:
         _check(weights)
         before = self._lags_by_slot()
-        old_total, new_total = self._total, sum(_scaled(weights))
+        shares = _scaled(weights)
+        old_total, new_total = self._total, sum(shares)
         carried = [before.get(slot, 0) * new_total // old_total for slot, _ in weights]
-        self._start(weights, balanced(carried))
+        self._start(weights, punctual(balanced(carried), shares, new_total))
 
     def _lags_by_slot(self) -> dict[int, int]:
         self._fold(self._counts, self._deals)

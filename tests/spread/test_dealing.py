@@ -3,16 +3,19 @@
 import random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from streams.spread.check import WINDOW_BOUND, worst_window_deviation
-from streams.spread.dealing import Dealer, Weights, balanced, weights_version
+from streams.spread.dealing import Dealer, Weights, balanced, punctual, weights_version
 
 # The checker adds shares as floats; the dealer counts in integers and stays below two exactly.
 FLOAT_NOISE = 1e-9
 
 EVEN: Weights = tuple((slot, 1.0) for slot in range(8))
+
+# Two heavy slots among many light ones.
+STEEP: Weights = tuple((3 * slot, {12: 9.0, 17: 6.0}.get(slot, 1.0)) for slot in range(18))
 
 weights_strategy = st.lists(st.floats(0.01, 100.0), min_size=1, max_size=24).map(
     lambda found: tuple((3 * index, weight) for index, weight in enumerate(found))
@@ -25,6 +28,7 @@ def dealt(dealer: Dealer, weights: Weights, number: int) -> list[int]:
 
 
 @given(weights=weights_strategy, number=st.integers(1, 600), seed=st.text(max_size=6))
+@example(weights=STEEP, number=11, seed="1\x8c\x98üÌ")  # more lags behind than the few heavy slots can make up for
 @settings(max_examples=150, deadline=None)
 def test_any_window_stays_within_two(weights: Weights, number: int, seed: str) -> None:
     """For any weights and any phase, no window strays from its weighted share by more than two sends."""
@@ -64,6 +68,26 @@ def test_a_change_of_weights_adds_at_most_one(segments: list[tuple[Weights, int]
             for slot in slots:
                 highest[slot], lowest[slot] = max(highest[slot], over[slot]), min(lowest[slot], over[slot])
     assert max(highest[slot] - lowest[slot] for slot in slots) < WINDOW_BOUND + len(segments) - 1
+
+
+@pytest.mark.parametrize("seed", [str(number) for number in range(60)])
+def test_after_a_change_of_weights_any_window_stays_within_two(seed: str) -> None:
+    """Weights that changed and then stay: from there on the bound is that of weights that never changed."""
+    rng = random.Random(seed)
+    dealer = Dealer(seed, EVEN)
+    dealt(dealer, EVEN, rng.randrange(40))
+    steep = tuple((slot, rng.choice([1.0, 2.0, 9.0, 30.0])) for slot in range(rng.choice([6, 8, 11])))
+    assert worst_window_deviation(dealt(dealer, steep, 60), dict(steep)) <= WINDOW_BOUND + FLOAT_NOISE
+
+
+@pytest.mark.parametrize("lags", [[6, 6, -6, -6], [9, -9, 0, 0], [9, 9, 9, -9, -9, -9], [0, 0]])
+def test_lags_shrink_only_as_far_as_deadlines_ask(lags: list[int]) -> None:
+    """They keep their sum of zero and their signs; what can be met is left as it is."""
+    shares = [4] * (len(lags) // 2) + [1] * (len(lags) - len(lags) // 2)
+    found = punctual(lags, shares, sum(shares))
+    assert sum(found) == 0
+    assert all(abs(new) <= abs(old) and new * old >= 0 for new, old in zip(found, lags, strict=True))
+    assert punctual(found, shares, sum(shares)) == found
 
 
 def test_new_weights_for_the_same_slots_add_nothing() -> None:
