@@ -30,6 +30,10 @@ LARGE_MESSAGE_BYTES = 8 * 1024 * 1024
 # A recipient's variables ride along with a send; 1 MB is Kafka's own default.
 MESSAGE_BYTES = 1024 * 1024
 
+# Of a record that is larger once unpacked, a dead letter holds the beginning: 64 KB leave room for key and headers.
+DEAD_LETTER_BYTES = LARGE_MESSAGE_BYTES - 64 * 1024
+DEAD_LETTER_KEY_BYTES = 1024
+
 Width = Literal["one", "gate", "slots", "eight"]
 
 
@@ -210,7 +214,7 @@ DEAD_LETTERS = Topic(
     retention_ms=30 * DAY_MS,
     owner="every role",
     events=(),
-    summary="Original bytes; reason and coordinates as headers.",
+    summary="Original bytes, cut at 8 MB; reason and coordinates as headers.",
     max_message_bytes=LARGE_MESSAGE_BYTES,
 )
 

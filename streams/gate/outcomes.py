@@ -13,6 +13,8 @@ from schemas import ids, topics
 from schemas.events import Delivery, DeliveryType, Rule, Send
 from streams.gate.terms import Emission, Source
 
+# A decoder's words may quote what it met.
+ERROR_BYTES: Final = 500
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _SENDS: Final = {"marketing": topics.SENDS_MARKETING.name, "transactional": topics.SENDS_TRANSACTIONAL.name}
 _encode = msgspec.json.Encoder().encode
@@ -105,16 +107,16 @@ def _source_event_id(send: Send, step: str) -> str:
 
 
 def dead_letter(source: Source, value: bytes | None, reason: str, error: str) -> Emission:
-    """The original bytes, with where they came from and why as headers."""
+    """The original bytes, as far as they fit, with where they came from and why as headers."""
     return Emission(
         topic=topics.DEAD_LETTERS.name,
-        key=source.key or b"",
-        value=value or b"",
+        key=(source.key or b"")[: topics.DEAD_LETTER_KEY_BYTES],
+        value=(value or b"")[: topics.DEAD_LETTER_BYTES],
         headers={
             "reason": reason.encode(),
             "source-topic": source.topic.encode(),
             "source-partition": str(source.partition).encode(),
             "source-offset": str(source.offset).encode(),
-            "error": error.encode("utf-8", "replace"),
+            "error": error.encode("utf-8", "replace")[:ERROR_BYTES],
         },
     )

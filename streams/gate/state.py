@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+# The calendar's end: upstream writes it, or something near, for "never".
+LAST: Final = datetime.max.replace(tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 
 
@@ -35,3 +37,11 @@ def millis(moment: datetime) -> int:
 def moment(ms: int) -> datetime:
     """The inverse of `millis`, in UTC."""
     return EPOCH + timedelta(milliseconds=ms)
+
+
+def after(moment: datetime, seconds: float) -> datetime:
+    """So many seconds later, or the calendar's end."""
+    try:
+        return moment + timedelta(seconds=seconds)
+    except OverflowError:
+        return LAST

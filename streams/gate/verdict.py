@@ -17,7 +17,7 @@ from schemas import ids
 from schemas.events import Campaign, Content, Rule, Send
 from streams.gate.caps import failed_caps
 from streams.gate.person import ENTRIES, Entry, Person
-from streams.gate.state import millis
+from streams.gate.state import after, millis
 from streams.gate.terms import DeskSettings
 from streams.views.world import World
 
@@ -111,7 +111,7 @@ def expiry(send: Send, campaign: Campaign | None, settings: DeskSettings) -> dat
     begin = send.created_at
     if campaign is not None and campaign.start_at is not None:
         begin = max(begin, campaign.start_at)
-    own = begin + timedelta(seconds=settings.lifetime_s(send.kind))
+    own = after(begin, settings.lifetime_s(send.kind))
     return own if campaign is None or campaign.expire_at is None else min(own, campaign.expire_at)
 
 
@@ -122,8 +122,8 @@ def kept_until(send: Send, campaign: Campaign | None, content: Content | None, s
         end = max(end, campaign.expire_at)
     elif content is not None:
         activated = max(content.compiled_at, (campaign and campaign.start_at) or content.compiled_at)
-        end = max(end, activated + timedelta(seconds=settings.campaign_default_end_s))
-    return end + timedelta(seconds=settings.keep_s)
+        end = max(end, after(activated, settings.campaign_default_end_s))
+    return after(end, settings.keep_s)
 
 
 def _unknown(

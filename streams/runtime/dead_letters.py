@@ -1,9 +1,13 @@
-"""Dead letters: the original bytes, with reason and coordinates as headers."""
+"""Dead letters: the original bytes, with reason and coordinates as headers.
+
+A record may unpack to more than any record of ours may hold: of that the dead letter has the beginning, since one that
+can't be written would stop the role that writes it (G8).
+"""
 
 from dataclasses import dataclass
 from typing import Final
 
-from schemas.topics import DEAD_LETTERS
+from schemas.topics import DEAD_LETTER_BYTES, DEAD_LETTER_KEY_BYTES, DEAD_LETTERS
 from streams.runtime.logs import mask
 from streams.runtime.producer import RecordProducer
 from streams.runtime.settings import Settings
@@ -36,7 +40,7 @@ class DeadLetter:
 
 async def bury(producer: RecordProducer, settings: Settings, letter: DeadLetter) -> None:
     """Write a dead letter and wait until it is durable."""
-    future = await producer.send(
-        settings.topic(DEAD_LETTERS.name), letter.value, key=letter.key, headers=letter.headers()
-    )
+    key = None if letter.key is None else letter.key[:DEAD_LETTER_KEY_BYTES]
+    value = None if letter.value is None else letter.value[:DEAD_LETTER_BYTES]
+    future = await producer.send(settings.topic(DEAD_LETTERS.name), value, key=key, headers=letter.headers())
     await future

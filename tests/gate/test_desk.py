@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from schemas import ids
+from schemas.topics import LARGE_MESSAGE_BYTES
 from streams.gate.person import load, table_key
 from tests.gate.builders import KEY, MARKETING, NOW, TRANSACTIONAL, Scene, event, heard, recipient
 
@@ -285,3 +286,23 @@ def test_an_internal_error_ends_rejected_beside_a_dead_letter() -> None:
     assert (out.types, out.finals[0].rules[0].value, len(out.letters)) == (["rejected"], "ZeroDivisionError", 1)
     out = heard(scene.desk.reject(source, b"{", scene.now, "ZeroDivisionError"))
     assert (out.types, len(out.letters)) == ([], 1)
+
+
+@pytest.mark.parametrize("field", ["expire_at", "start_at"])
+def test_a_campaign_that_never_ends_or_starts_is_no_error(field: str) -> None:
+    """Upstream writes the calendar's last second for "never": its mail goes, or waits, like any other's."""
+    scene = Scene()
+    scene.campaign(**{field: "9999-12-31T23:59:59.999999Z"})
+    found = scene.ask()
+    assert (len(found.sends), [one.class_ for one in found.deliveries]) == (
+        (1, []) if field == "expire_at" else (0, ["start"])
+    )
+
+
+def test_a_dead_letter_fits_its_topic_whatever_it_holds() -> None:
+    """Bytes and a key that were small on the wire and are large unpacked are cut: the transaction must not fail."""
+    scene = Scene()
+    (letter,) = scene.raw(b"x" * (LARGE_MESSAGE_BYTES + 1), key=b"k" * LARGE_MESSAGE_BYTES).letters
+    headers = sum(len(name) + len(value) for name, value in letter.headers.items())
+    assert len(letter.key) + len(letter.value) + headers < LARGE_MESSAGE_BYTES
+    assert letter.value == b"x" * len(letter.value)
