@@ -225,14 +225,20 @@ class SlotOwner:
     async def _emit_once(self, outcome: Outcome, send: Send) -> None:
         emit, topic = self._sender.producer.send, self._sender.settings.topic
         value = msgspec.json.encode(outcome)
+        # The journal first: an effect of an outcome that it does not know (a return, say) would count beside those of a
+        # second try.  Reports come in the order of offsets, and nothing is awaited in between: applied in order, too.
+        durable = await emit(topic(topics.JOURNAL.name), value, key=_journal_key(send), partition=self.slot)
+        offset = await durable
+        if self._journal is not None:
+            self._journal.put(_journal_key(send), value)
+            self._journal.apply(offset + 1)
         futures = [
-            await emit(topic(topics.JOURNAL.name), value, key=_journal_key(send), partition=self.slot),
             await emit(
                 topic(topics.DELIVERIES.name),
                 msgspec.json.encode(outcome.delivery),
                 key=send.send_id.encode(),
                 partition=self.slot,
-            ),
+            )
         ]
         if outcome.returned is not None:
             person = ids.person_key(send.tenant, send.recipient_id).encode()
@@ -241,10 +247,7 @@ class SlotOwner:
             entry = outcome.suppression
             key = ids.suppression_key(entry.scope, entry.channel, entry.reason, entry.address_id)
             futures.append(await emit(topic(topics.SUPPRESSIONS.name), msgspec.json.encode(entry), key=key.encode()))
-        offset, *_ = await asyncio.gather(*futures)
-        if self._journal is not None:
-            self._journal.put(_journal_key(send), value)
-            self._journal.apply(offset + 1)
+        await asyncio.gather(*futures)
 
     async def _bury(self, message: Any, reason: str) -> None:
         letter = DeadLetter(

@@ -101,9 +101,12 @@ class Ownership:
         if owner is None:
             return
         owner.put(message)
-        if owner.backlog() >= HIGH and message.tp not in self._paused:
-            self._paused.add(message.tp)
-            self._app.consumer.on_buffer_full(message.tp)
+        if owner.backlog() >= HIGH:
+            # The message's own `tp` is aiokafka's type: given to Faust, its next look at the active ones asserts.
+            tp = TP(message.topic, message.partition)
+            if tp not in self._paused:
+                self._paused.add(tp)
+                self._app.consumer.on_buffer_full(tp)
 
     def resume(self, owner: Owner, partition: int) -> None:
         """Fetch the partition again where its owner has worked its backlog off."""

@@ -74,7 +74,8 @@ async def serve(app: EvenpostApp, ownership: Ownership, readiness: Readiness, *,
     readiness.withdraw()
     orderly = stop.is_set()
     if not orderly:
-        log.error("worker fails", error=repr(failed.exception() if failed.done() else app.crash_reason))
+        reason = failed.exception() if failed.done() else app.crash_reason
+        log.error("worker fails", error=repr(reason), exc_info=reason)  # Faust crashes without a word
     try:
         async with asyncio.timeout(STOP_LIMIT_S):
             if orderly:
