@@ -1,15 +1,15 @@
 """WAREHOUSE: deliveries into ClickHouse, each once, and the SQL port of the embedded engine.
 
 Per partition, the steps of `streams.warehouse.writer`: a block is planned (committed as the offset's metadata),
-inserted under a token made of its coordinates, then the offset advances.  A new owner that finds a plan inserts just
-that block first.
+inserted under a token made of its coordinates, what is no delivery is buried, then the offset advances.  A new owner
+that finds a plan inserts just that block first.
 """
 
 import asyncio
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import structlog
 from clickhouse_connect.driver.exceptions import ClickHouseError
@@ -24,7 +24,7 @@ from streams.runtime.group import GroupReader
 from streams.runtime.producer import RecordProducer
 from streams.runtime.settings import Settings
 from streams.warehouse.migrations import migrate
-from streams.warehouse.rows import Record
+from streams.warehouse.rows import Record, Refused
 from streams.warehouse.writer import Block, Writer, plan_metadata, read_plan
 
 log = structlog.get_logger(__name__)
@@ -81,6 +81,7 @@ class Warehouse:
         self._writer = Writer(self._client, self._database)
         self._producer = RecordProducer(settings.kafka, client_id=f"evenpost-{member}")
         self._pending: dict[tuple[str, int], Pending] = {}
+        self._stop = asyncio.Event()
         self._reader = GroupReader(
             settings,
             "warehouse",
@@ -106,7 +107,7 @@ class Warehouse:
     async def main(self) -> int:
         """Serve until stopped; what was read is written first."""
         readiness = worker.Readiness(self._settings, role="warehouse", member=self._member)
-        stop = worker.stop_event()
+        stop = self._stop = worker.stop_event()
         server = self._sql_server()
         readiness.announce()
         log.info("ready")
@@ -172,38 +173,44 @@ class Warehouse:
         included, reads the block again.
 
         A block that may have been inserted before (`planned` by a former owner, or tried) is recovered: its token
-        may be known while its rows are not.
+        may be known while its rows are not.  A stop ends the tries: the block, and all behind it, is the next owner's.
         """
         tries = 0
         while self._is_current(pending, block):
             try:
-                refused = await asyncio.to_thread(self._plan_insert_advance, block, planned or tries > 0)
+                refused = await asyncio.to_thread(self._plan_and_insert, block, planned or tries > 0)
+                for record in refused:
+                    await self._bury(block, record)
+                await asyncio.to_thread(self._advance, block)
             except (ClickHouseError, KafkaException, OSError) as error:
                 tries += 1
                 if tries <= WRITE_TRIES_LOGGED:
                     log.warning(
                         "block not written yet", partition=block.partition, rows=len(block.records), error=str(error)
                     )
+                if self._stop.is_set():
+                    self._pending.pop((self._settings.topic(block.topic), block.partition), None)
+                    return
                 await asyncio.sleep(RETRY_S)
                 self._keep(await asyncio.to_thread(self._reader.serve, READ_S))
             else:
-                for record in refused:
-                    await self._bury(block, record)
                 return
 
     def _is_current(self, pending: Pending, block: Block) -> bool:
         """Whether the partition was ours without a break since the block was read."""
         return self._pending.get((self._settings.topic(block.topic), block.partition)) is pending
 
-    def _plan_insert_advance(self, block: Block, again: bool) -> Any:
+    def _plan_and_insert(self, block: Block, again: bool) -> tuple[Refused, ...]:
         topic = self._settings.topic(block.topic)
         planned = TopicPartition(topic, block.partition, block.start, metadata=plan_metadata(block.start, block.end))
         self._reader.commit_offsets([planned])
-        refused = self._writer.recover(block) if again else self._writer.insert(block)
-        self._reader.commit_offsets([TopicPartition(topic, block.partition, block.end, metadata="")])
-        return refused
+        return self._writer.recover(block) if again else self._writer.insert(block)
 
-    async def _bury(self, block: Block, record: Any) -> None:
+    def _advance(self, block: Block) -> None:
+        topic = self._settings.topic(block.topic)
+        self._reader.commit_offsets([TopicPartition(topic, block.partition, block.end, metadata="")])
+
+    async def _bury(self, block: Block, record: Refused) -> None:
         letter = DeadLetter(
             role="warehouse",
             topic=block.topic,

@@ -7,6 +7,7 @@ from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from schemas.topics import Topic
 from streams.runtime.clients import librdkafka
+from streams.runtime.offsets import known
 from streams.runtime.settings import Settings
 
 BATCH: Final = 5_000
@@ -96,14 +97,11 @@ class GroupReader:
 
     def commit_offsets(self, offsets: Sequence[TopicPartition]) -> None:
         """Commit just these, with their metadata.  Raises KafkaException."""
-        results = self._consumer.commit(offsets=list(offsets), asynchronous=False)
-        for tp in results or ():
-            if tp.error is not None:
-                raise KafkaException(tp.error)
+        known(self._consumer.commit(offsets=list(offsets), asynchronous=False) or ())
 
     def committed(self, partitions: Sequence[TopicPartition]) -> list[Any]:
-        """What the group committed, with its metadata."""
-        return list(self._consumer.committed(list(partitions), timeout=TIMEOUT_S))
+        """What the group committed, with its metadata.  Raises KafkaException: not known is not "nothing committed"."""
+        return known(self._consumer.committed(list(partitions), timeout=TIMEOUT_S))
 
     def seek(self, topic: str, partition: int, offset: int) -> None:
         """Read this partition on from there."""

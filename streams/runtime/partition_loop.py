@@ -112,6 +112,8 @@ class PartitionLoop:
 
     async def run(self) -> None:
         """Fence, recover, then decide until stopped."""
+        if self._stopping:  # given up before it began: fencing now would fence the next owner
+            return
         self._done.clear()
         table: PartitionTable | None = None
         try:
@@ -164,6 +166,7 @@ class PartitionLoop:
             now = datetime.now(UTC)
             records = self._decide(decider, table, batch, now)
             if not batch and not records:
+                self._on_worked(self, self.partition)  # all that came may lie below the floor
                 await self._idle(decider.next_release(now), now)
                 continue
             try:

@@ -10,12 +10,15 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
+import structlog
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, TopicPartition
 
 from schemas.topics import Topic
 from streams.runtime.clients import librdkafka
 from streams.runtime.settings import Settings
 from streams.views import BadRecordError, World
+
+log = structlog.get_logger(__name__)
 
 FRESH_S: Final = 3.0
 _POLL_S: Final = 0.1
@@ -110,12 +113,15 @@ class Replication:
         except BadRecordError as bad:
             if self._on_bad is not None:
                 self._on_bad(bad)
+        except Exception:
+            # The thread must outlive it: a view that is read no further stops all who rest on it (G8).
+            log.exception("record could not be folded in", topic=name, partition=where[1], offset=offset)
         self._advance(where, offset + 1)
 
     def _advance(self, where: tuple[str, int], offset: int) -> None:
+        name, offsets = self._names[where[0]], self._world.offsets
+        offsets[name] = offsets.get(name, 0) + offset - self._next[where]
         self._next[where] = offset
-        name = self._names[where[0]]
-        self._world.offsets[name] = sum(at for (topic, _), at in self._next.items() if self._names[topic] == name)
 
     def _confirm(self) -> None:
         if not self._ready.is_set():

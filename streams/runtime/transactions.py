@@ -12,6 +12,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Produ
 
 from streams.runtime.clients import librdkafka
 from streams.runtime.errors import FencedError, TransactionAbortedError
+from streams.runtime.offsets import known
 from streams.runtime.settings import KafkaSettings
 
 FENCE_TIMEOUT_S: Final = 30.0
@@ -48,9 +49,12 @@ class GroupOffsets:
         )
 
     def stable(self, topics: Sequence[str], partition: int) -> dict[str, int]:
-        """Committed offset of this partition of each topic (0 where none), with no transaction pending on it."""
+        """Committed offset of this partition of each topic (0 where none), with no transaction pending on it.
+
+        Raises KafkaException where one is not known: taken for 0, what a former owner decided would be decided again.
+        """
         asked = [TopicPartition(topic, partition) for topic in topics]
-        found = self._consumer.committed(asked, timeout=FENCE_TIMEOUT_S)
+        found = known(self._consumer.committed(asked, timeout=FENCE_TIMEOUT_S))
         return {tp.topic: max(tp.offset, 0) for tp in found}
 
     def metadata(self) -> object:
