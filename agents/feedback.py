@@ -79,8 +79,7 @@ class Feedback:
 
         @self.app.agent(self.app.source(topics.SUPPRESSION_REQUESTS.name), name="feedback-requests")
         async def requests(stream: Any) -> None:
-            async for event in stream.noack().events():
-                self.ownership.hand_over(event.message)
+            await self.ownership.take_from(stream)
 
     async def handle(self, message: Any) -> None:
         """Turn one request into an entry, a tombstone, or a dead letter."""

@@ -85,8 +85,7 @@ class Gate:
     def _source(self, name: str) -> None:
         @self.app.agent(self.app.source(name), name=f"gate-{name}")
         async def source(stream: Any) -> None:
-            async for event in stream.noack().events():
-                self.ownership.hand_over(event.message)
+            await self.ownership.take_from(stream)
 
     def _partition(self, partition: int) -> PartitionLoop:
         return PartitionLoop(

@@ -290,8 +290,7 @@ class Sender:
     def _lane(self, name: str) -> None:
         @self.app.agent(self.app.source(name), name=f"sender-{name}")
         async def lane(stream: Any) -> None:
-            async for event in stream.noack().events():
-                self.ownership.hand_over(event.message)
+            await self.ownership.take_from(stream)
 
     def in_background(self, work: Coroutine[Any, Any, None]) -> None:
         """Let something end on its own."""

@@ -95,6 +95,22 @@ class Ownership:
         if owners:
             log.info("released", partitions=len(owners))
 
+    async def take_from(self, stream: Any) -> None:
+        """Hand over all that a stream of raw records brings.
+
+        Faust's iterator yields to the event loop before each record, and a busy sender's turn takes 0.2 s: so with each
+        record goes what else its channel holds.  Else marketing is sent while transactional sends wait unseen.
+        As Faust does: what was fetched before a rebalance is dropped, since it is fetched again.
+        """
+        unacked = stream.noack()
+        async for event in unacked.events():
+            self.hand_over(event.message)
+            queue = unacked.channel.queue
+            while not queue.empty():
+                message = queue.get_nowait().message
+                if self._app.flow_control.is_active() and message.generation_id == self._app.consumer_generation_id:
+                    self.hand_over(message)
+
     def hand_over(self, message: Any) -> None:
         """Give an event to its partition's owner; of a partition that is not ours any more, drop it."""
         owner = self._owners.get(message.partition)
