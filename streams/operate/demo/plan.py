@@ -42,10 +42,8 @@ TRANSACTIONAL: Final[Mapping[str, float]] = {
     "invalid": 0.005,
     "doubled": 0.01,
 }
-# Full mailboxes end when their campaign does: only the short one has them.  And it has nobody who is accepted at a
-# later try: on a busy machine that could be too late.
-FULL_SHARE: Final = 0.04
-_RETRIED: Final = frozenset({"greylist", "throttle"})
+# Full mailboxes end when their campaign does: only the short one has them.
+FULL_SHARE: Final = 0.01
 # Editions of one campaign that a capped person is asked to get: two more than the cap lets through.
 EDITIONS: Final = scene.CAP_MAX + 2
 # Fewer people than this leave some story of the smallest campaign without anybody.
@@ -93,6 +91,11 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         """How many final outcomes there must be."""
         return sum(event.expected is not None for event in self.events)
 
+    @property
+    def full(self) -> int:
+        """How many of them come only when the short campaign is over."""
+        return sum(event.story == "full" for event in self.events)
+
 
 class _Person(msgspec.Struct, frozen=True, kw_only=True):
     mailing: Mailing
@@ -109,7 +112,6 @@ def make(recipients: int, *, seed: int, at: datetime) -> Plan:
     # A person of several events stands there several times; the n-th place is the n-th event.
     places = [person for person in people for _ in range(_events_of(person.story))]
     chance.shuffle(places)
-    places.sort(key=lambda person: not person.mailing.short)  # what is over first is asked for first
     seen: dict[str, int] = {}
     events: list[PlannedEvent] = []
     for number, person in enumerate(places):
@@ -153,7 +155,7 @@ def _stories(mailing: Mailing, total: int) -> list[str]:
     """Each story at least once, `plain` for the rest."""
     shares = MARKETING if mailing.kind == "marketing" else TRANSACTIONAL
     if mailing.short:
-        shares = {story: share for story, share in shares.items() if story not in _RETRIED} | {"full": FULL_SHARE}
+        shares = {**shares, "full": FULL_SHARE}
     special = [story for story, share in shares.items() for _ in range(max(1, round(total * share)))]
     return special + ["plain"] * (total - len(special))
 

@@ -11,14 +11,14 @@ import contextlib
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 import psutil
 
-from streams.operate.demo import checks, evidence, figures, plan, scene, signatures, stage, upstream, watch
+from streams.operate.demo import checks, evidence, figures, plan, signatures, stage, upstream, watch
 from streams.operate.demo.checks import Check
 from streams.operate.demo.evidence import Evidence
 from streams.operate.demo.figures import Pace
@@ -90,12 +90,9 @@ def _deliver(
 ) -> tuple[Evidence, signatures.Verified, dict[str, float]]:
     settings = fleet.settings
     screen.phase("declaring tenants, IPs, suppressions, campaigns")
-    seconds = upstream.short_s(recipients)
-    campaigns = scene.campaigns(short_until=datetime.now(UTC) + timedelta(seconds=seconds))
-    upstream.declare(settings, planned, campaigns)
+    upstream.declare(settings, planned)
     _until(lambda: not upstream.missing(settings, planned), DECLARED_S, lambda: upstream.missing(settings, planned))
     screen.phase("delivering")
-    screen.note(f"full mailboxes are tried again until their campaign is over, {seconds:.0f} s from now")
     before = _cpu_s(fleet)
     reached = _follow(settings, planned, screen, patience_s=PATIENCE_S + PATIENCE_PER_THOUSAND_S * recipients / 1000)
     if not reached:
@@ -123,7 +120,7 @@ def _cpu_s(fleet: Fleet) -> dict[str, float]:
 def _follow(settings: Settings, planned: Plan, screen: Screen, *, patience_s: float) -> bool:
     """Send the recipients, and watch until each event has its final outcome."""
     started = time.monotonic()
-    look_at = started
+    look_at, ended = started, False
     with Publisher(settings) as publisher:
         orders = upstream.Orders(publisher, planned, started)
         while (now := time.monotonic()) - started < patience_s:
@@ -132,8 +129,12 @@ def _follow(settings: Settings, planned: Plan, screen: Screen, *, patience_s: fl
                 look_at = now + LOOK_S
                 snapshot = watch.look(settings) or watch.Snapshot()
                 screen.show(snapshot, asked=orders.asked, finals=planned.finals)
-                if orders.done and snapshot.finals >= planned.finals:
+                if snapshot.finals >= planned.finals:
                     return True
+                if not ended and orders.done and snapshot.finals >= planned.finals - planned.full:
+                    ended = True
+                    upstream.end_short(publisher, datetime.now(UTC))
+                    screen.note(f"the short campaign ends: {planned.full:,} full mailboxes expire when they are due")
             time.sleep(STEP_S)
     return False
 

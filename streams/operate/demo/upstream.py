@@ -4,10 +4,10 @@ Marketing comes all at once, as campaigns do; transactional events come one by o
 that is where their latency shows whether they wait behind a campaign.
 """
 
+from datetime import datetime
 from typing import Final
 
 from schemas import ids
-from schemas.events import Campaign
 from schemas.topics import (
     CAMPAIGNS,
     CONTENTS,
@@ -25,12 +25,9 @@ from streams.runtime.settings import Settings
 
 # Transactional events a second: shops on a busy day, and well below what a busy machine sends.
 ORDERS_PER_S: Final = 60.0
-# The short campaign's mail goes first, and is a twelfth of all: it needs 40 mails a second to end in time.
-SHORT_S: Final = 45.0
-SHORT_PER_S: Final = 500.0
 
 
-def declare(settings: Settings, plan: Plan, campaigns: list[Campaign]) -> None:
+def declare(settings: Settings, plan: Plan) -> None:
     """Write all that must be known before the first recipient."""
     with Publisher(settings) as publisher:
         for slot in scene.egress():
@@ -39,7 +36,7 @@ def declare(settings: Settings, plan: Plan, campaigns: list[Campaign]) -> None:
             publisher.send(TENANTS, tenant.tenant, tenant)
         for request in plan.suppressions:
             publisher.send(SUPPRESSION_REQUESTS, request.scope, request)
-        for campaign in campaigns:
+        for campaign in scene.campaigns():
             publisher.send(CAMPAIGNS, ids.campaign_key(campaign.tenant, campaign.campaign_id), campaign)
 
 
@@ -86,6 +83,9 @@ class Orders:
         self._sent = max(self._sent, due)
 
 
-def short_s(recipients: int) -> float:
-    """Seconds until the short campaign is over: time for its mail to go on a busy machine, and little more."""
-    return SHORT_S + recipients / SHORT_PER_S
+def end_short(publisher: Publisher, now: datetime) -> None:
+    """The short campaign is over: upstream says its end, and what still waits expires when it is due."""
+    for campaign in scene.campaigns(short_until=now):
+        if campaign.expire_at is not None:
+            publisher.send(CAMPAIGNS, ids.campaign_key(campaign.tenant, campaign.campaign_id), campaign)
+    publisher.flush()
