@@ -130,7 +130,8 @@ def _picture(snapshot: Snapshot, *, asked: int, finals: int, rate: float) -> Ren
     head.add_row("tries a second", f"[bold]{rate:,.0f}[/]", "")
     types = Text()
     for name, count in snapshot.types.most_common():
-        types.append(f"● {name} ", style=COLOURS.get(name, "white")).append(f"{count:,}   ")
+        types.append(f"●\N{NO-BREAK SPACE}{name}\N{NO-BREAK SPACE}", style=COLOURS.get(name, "white"))
+        types.append(f"{count:,}   ")
     bars = Table.grid(padding=(0, 2))
     most = max(snapshot.slots.values(), default=1)
     for slot in scene.egress():
