@@ -5,7 +5,6 @@ from typing import Any
 
 from streams.runtime.settings import KafkaSettings
 
-
 # The one property that librdkafka spells with an underscore.
 _UNDERSCORED = {"log_level": "log_level"}
 
