@@ -8,6 +8,7 @@
 """
 
 import asyncio
+import contextlib
 import os
 from collections import OrderedDict, deque
 from collections.abc import Coroutine
@@ -43,8 +44,10 @@ log = structlog.get_logger(__name__)
 VIEWS = (topics.CAMPAIGNS, topics.TENANTS, topics.CONTENTS, topics.CONTROLS, topics.EGRESS, topics.SUPPRESSIONS)
 # Compiled templates kept: a pool has some hundred campaigns under way at once.
 COMPOSERS: Final = 512
-# What is past MAIL FROM gets this long when the slot is given up; then its connections are cut.
+# What is under way gets this long (s) when the slot is given up; then its connections are cut.
 DRAIN_S: Final = 12.0
+# Cutting aborts sockets and closes the journal, which the next owner may open in this very process.
+CUT_S: Final = 4.0
 EMIT_AGAIN_S: Final = 1.0
 _LANES: Final = (topics.SENDS_TRANSACTIONAL.name, topics.SENDS_MARKETING.name)
 # A slot that `egress` does not name: nothing is sent from it, its sends go back.
@@ -97,6 +100,7 @@ class SlotOwner:
         self._tickets: asyncio.Queue[None] = asyncio.Queue()
         self._stopping = False
         self._ended = asyncio.Event()
+        self._workers: list[asyncio.Task[None]] = []
         self._journal: PartitionTable | None = None
         self._connections: SlotConnections | None = None
         self._egress: Egress | None = None
@@ -111,29 +115,30 @@ class SlotOwner:
         self._lanes[message.topic].append(message)
         self._tickets.put_nowait(None)
 
-    def backlog(self) -> int:
-        """How many sends wait here."""
-        return sum(len(lane) for lane in self._lanes.values())
+    def backlog(self, topic: str) -> int:
+        """How many sends wait in this lane."""
+        return len(self._lanes[topic])
 
     async def run(self) -> None:
         """Wait for the first send, read the journal back, then work the lanes until stopped."""
-        workers: list[asyncio.Task[None]] = []
         try:
             await self._tickets.get()
             self._tickets.put_nowait(None)
             if self._stopping:
                 return
             self._journal = await asyncio.to_thread(self._recovered)
-            workers = [
+            self._workers = [
                 asyncio.create_task(self._work(), name=f"slot-{self.slot}-{number}")
                 for number in range(self._sender.settings.smtp.connections_per_slot)
             ]
-            done, _ = await asyncio.wait(workers, return_when=asyncio.FIRST_EXCEPTION)
+            done, _ = await asyncio.wait(self._workers, return_when=asyncio.FIRST_EXCEPTION)
             for worker_ in done:
-                worker_.result()
+                if not worker_.cancelled():
+                    worker_.result()
         finally:
-            for worker_ in workers:
-                worker_.cancel()
+            self._cut()
+            if self._workers:
+                await asyncio.wait(self._workers)
             if self._connections is not None:
                 await self._connections.close()
             if self._journal is not None:
@@ -149,7 +154,7 @@ class SlotOwner:
         return journal
 
     async def stop(self) -> None:
-        """Finish what is under way; what waits is the next owner's."""
+        """Finish what is under way; what waits is the next owner's, and so is what does not end in time."""
         self._stopping = True
         for _ in range(self._sender.settings.smtp.connections_per_slot + 1):
             self._tickets.put_nowait(None)
@@ -158,6 +163,15 @@ class SlotOwner:
                 await self._ended.wait()
         except TimeoutError:
             log.warning("slot given up with sends under way", slot=self.slot)
+            # Or they would go on beside the next owner's: from the same IP, the same mail twice.
+            self._cut()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(CUT_S):
+                    await self._ended.wait()
+
+    def _cut(self) -> None:
+        for worker_ in self._workers:
+            worker_.cancel()
 
     async def _work(self) -> None:
         while True:

@@ -2,8 +2,8 @@
 
 On assignment an owner is made for each partition number and started in the background (a rebalance does not wait
 for recovery).  On revocation every owner finishes or gives back what it has begun, *then* offsets are committed,
-*then* all is dropped (FAUST.md 2).  An owner whose inbox is long has its partition paused, so that one slow partition
-never stalls the others (FAUST.md 19).
+*then* all is dropped (FAUST.md 2).  Where an owner has many events of one topic waiting, that topic's partition is
+paused: a slow partition never stalls the others (FAUST.md 19), nor marketing the transactional lane beside it (G6).
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from streams.runtime.app import EvenpostApp
 
 log = structlog.get_logger(__name__)
 
-# Above HIGH an owner's partition is not fetched any more, below LOW it is again.
+# With HIGH events of a topic waiting, the owner's partition of it is not fetched any more, with LOW it is again.
 HIGH = 4_000
 LOW = 1_000
 
@@ -31,8 +31,8 @@ class Owner(Protocol):
     def put(self, message: Any) -> None:
         """Take an event (a Faust message) over."""
 
-    def backlog(self) -> int:
-        """How many events wait."""
+    def backlog(self, topic: str) -> int:
+        """How many events of this topic (its full name) wait."""
 
     async def stop(self) -> None:
         """Finish or give back what was begun; forget the rest."""
@@ -117,7 +117,7 @@ class Ownership:
         if owner is None:
             return
         owner.put(message)
-        if owner.backlog() >= HIGH:
+        if owner.backlog(message.topic) >= HIGH:
             # The message's own `tp` is aiokafka's type: given to Faust, its next look at the active ones asserts.
             tp = TP(message.topic, message.partition)
             if tp not in self._paused:
@@ -125,8 +125,7 @@ class Ownership:
                 self._app.consumer.on_buffer_full(tp)
 
     def resume(self, owner: Owner, partition: int) -> None:
-        """Fetch the partition again where its owner has worked its backlog off."""
-        if self._paused and owner.backlog() <= LOW:
-            for tp in [tp for tp in self._paused if tp.partition == partition]:
-                self._paused.discard(tp)
-                self._app.consumer.on_buffer_drop(tp)
+        """Fetch the partition of each topic again where its owner has worked the backlog off."""
+        for tp in [tp for tp in self._paused if tp.partition == partition and owner.backlog(tp.topic) <= LOW]:
+            self._paused.discard(tp)
+            self._app.consumer.on_buffer_drop(tp)

@@ -146,9 +146,9 @@ class PartitionLoop:
         self._inboxes[message.topic].append(message)
         self._wake.set()
 
-    def backlog(self) -> int:
-        """How many events wait to be decided."""
-        return sum(len(inbox) for inbox in self._inboxes.values())
+    def backlog(self, topic: str) -> int:
+        """How many events of this topic wait to be decided."""
+        return len(self._inboxes[topic])
 
     async def stop(self) -> None:
         """Finish the transaction in progress; what waits in the inbox is the next owner's."""
@@ -244,7 +244,7 @@ class PartitionLoop:
     async def _idle(self, due: datetime | None, now: datetime) -> None:
         wait = IDLE_S if due is None else min(IDLE_S, max(0.0, (due - now).total_seconds()))
         self._wake.clear()
-        if self.backlog() or self._stopping:
+        if any(self._inboxes.values()) or self._stopping:
             return
         try:
             await asyncio.wait_for(self._wake.wait(), max(wait, 0.005))
