@@ -1,6 +1,6 @@
 """Settings: one tree, read from `evenpost.toml` and overridden by `EVENPOST_…` variables.
 
-`EVENPOST_KAFKA__BOOTSTRAP` sets `kafka.bootstrap`.  Nothing listens beyond loopback unless a setting says so.
+`EVENPOST_KAFKA__BOOTSTRAP` sets `kafka.bootstrap`.  No worker listens beyond loopback.
 Secrets are files below `data_dir/keys` by default (made at first use) or given as values, and are masked when shown.
 """
 
@@ -41,11 +41,10 @@ class KafkaSettings(Section):
 
 
 class ClickHouseSettings(Section):
-    """The warehouse: `dsn` unset = the embedded engine in `data_dir/clickhouse`; `sql_port` answers read-only SQL."""
+    """The warehouse: `dsn` unset = the embedded engine in `data_dir/clickhouse`, with read-only SQL on `sql_port`."""
 
     dsn: str | None = None
     database: str = "evenpost"
-    sql_host: str = "127.0.0.1"
     sql_port: Port = 8123
 
 

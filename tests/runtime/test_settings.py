@@ -19,11 +19,10 @@ def _nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("EVENPOST_CONFIG", raising=False)
 
 
-def test_nothing_listens_beyond_loopback_by_default() -> None:
-    """And no cluster is named: the embedded broker is the default."""
+def test_no_cluster_and_no_warehouse_are_named_by_default() -> None:
+    """The embedded broker and the embedded engine are the default."""
     settings = Settings()
-    assert settings.clickhouse.sql_host == "127.0.0.1"
-    assert settings.kafka.bootstrap is None
+    assert (settings.kafka.bootstrap, settings.clickhouse.dsn) == (None, None)
 
 
 def test_the_environment_wins_over_the_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
