@@ -80,6 +80,9 @@ class Attempts:
 
     async def _deliver(self, send: Send, message: Message) -> Outcome:
         async def look_again() -> None:
+            # It may have waited minutes for a connection, and the views may have lost touch meanwhile (G4).
+            if not self._may_send():
+                raise Withdrawn(outcomes.behind(send, _now(), self._settings))
             late = outcomes.withheld(send, self._world, _now(), self._settings)
             if late is not None:
                 raise Withdrawn(late)
