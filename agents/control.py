@@ -15,7 +15,7 @@ import structlog
 from agents.views import replicate
 from schemas import ids, topics
 from schemas.events import Campaign, Lease
-from streams.compose.compile import compile_content
+from streams.compose.compile import compile_content, refused_content
 from streams.runtime import worker
 from streams.runtime.dead_letters import DeadLetter, bury
 from streams.runtime.group import GroupReader
@@ -96,7 +96,11 @@ class Control:
     async def _compile(self, campaign: Campaign, version: str, key: str) -> None:
         domain, now = self._world.sending_domain(campaign), datetime.now(UTC)
         # In a thread: 2 MB of HTML take seconds, and leases must not wait for them.
-        content = await asyncio.to_thread(compile_content, campaign, domain, version=version, now=now)
+        try:
+            content = await asyncio.to_thread(compile_content, campaign, domain, version=version, now=now)
+        except Exception as error:  # one campaign that trips us must not stop everybody's (G8)
+            log.exception("content could not be compiled", tenant=campaign.tenant, campaign=campaign.campaign_id)
+            content = refused_content(campaign, f"internal error: {type(error).__name__}", version=version, now=now)
         log.info(
             "content", tenant=campaign.tenant, campaign=campaign.campaign_id, state=content.state, reason=content.reason
         )

@@ -11,6 +11,7 @@ from typing import Any, Final
 from agents.views import replicate
 from schemas import topics
 from streams.gate.desk import Desk, DeskSettings, Emission, Source
+from streams.gate.outcomes import dead_letter
 from streams.runtime import worker
 from streams.runtime.app import make_app
 from streams.runtime.keys import load_key
@@ -48,6 +49,10 @@ class Decisions:
     def reject(self, received: Received, now: datetime, error: Exception) -> Sequence[Emission]:
         """End an event that could not be decided."""
         return self._desk.reject(_source(received), received.value, now, type(error).__name__)
+
+    def bury(self, received: Received, error: Exception) -> Emission:
+        """A dead letter alone."""
+        return dead_letter(_source(received), received.value, "internal error", type(error).__name__)
 
 
 def _source(received: Received) -> Source:

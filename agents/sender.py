@@ -191,16 +191,21 @@ class SlotOwner:
             await self._bury(message, str(error))
             return
         known = self._journal_entry(send)
-        await self._emit(known or await self._settled(send, message), send)
+        outcome = known or await self._settled(send, message)
+        if outcome is not None:
+            await self._emit(outcome, send)
 
-    async def _settled(self, send: Send, message: Any) -> Outcome:
+    async def _settled(self, send: Send, message: Any) -> Outcome | None:
         try:
             return await self._attempts_now().settle(send)
         except Exception as error:
             log.exception("send failed within", slot=self.slot, send_id=send.send_id)
             await self._bury(message, f"internal error: {type(error).__name__}")
             rule = Rule(rule="internal_error", value=type(error).__name__, limit="none")
-            return outcomes.refused(send, "internal_error", rule, datetime.now(UTC), self._sender.outcome_settings)
+            try:
+                return outcomes.refused(send, "internal_error", rule, datetime.now(UTC), self._sender.outcome_settings)
+            except ValueError:  # no dealer of ours made this send: its address has no domain, and no outcome a name
+                return None
 
     def _attempts_now(self) -> Attempts:
         """The slot's attempts, with connections for the egress as it is now."""

@@ -44,7 +44,7 @@ MEANINGS: Final[dict[DeliveryType, str]] = {
     "rejected": "we refused: the content does not compile or render, or an internal error",
     "cancelled": "the campaign was cancelled",
     "uncertain": "nobody knows: the connection broke between the dot and the reply",
-    "waiting": "the gate keeps it: pace, start, pause, quiet hours, unknown campaign",
+    "waiting": "it can't go yet: pace, start, pause, unknown campaign; or a sender gave it back (slot, key)",
     "deferred": "the receiver said try again later",
     "delivered": "the channel reports that it reached the person's device or mailbox",
     "opened": "the person opened it",

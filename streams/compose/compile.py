@@ -59,20 +59,25 @@ def compile_content(campaign: Campaign, domain: Domain | None, *, version: str, 
 
     `domain` is the tenant's domain that the campaign's From belongs to, None where there is none.
     """
-    blank = Content(
+    try:
+        return _compiled(campaign, domain, refused_content(campaign, "", version=version, now=now))
+    except (_Refused, TemplateRefusedError) as error:
+        return refused_content(campaign, str(error), version=version, now=now)
+
+
+def refused_content(campaign: Campaign, reason: str, *, version: str, now: datetime) -> Content:
+    """A version that nobody renders, and why."""
+    return Content(
         tenant=campaign.tenant,
         campaign_id=campaign.campaign_id,
         version=version,
         state="refused",
+        reason=reason,
         kind=campaign.kind,
         channel=campaign.channel,
         from_=campaign.from_,
         compiled_at=now,
     )
-    try:
-        return _compiled(campaign, domain, blank)
-    except (_Refused, TemplateRefusedError) as error:
-        return msgspec.structs.replace(blank, reason=str(error))
 
 
 def _compiled(campaign: Campaign, domain: Domain | None, blank: Content) -> Content:

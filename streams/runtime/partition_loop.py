@@ -63,6 +63,9 @@ class Decider(Protocol):
     def reject(self, received: Received, now: datetime, error: Exception) -> Sequence[Any]:
         """Say what becomes of an event whose decision raised."""
 
+    def bury(self, received: Received, error: Exception) -> Any:
+        """The dead letter of an event that can't even be rejected."""
+
     def release(self, now: datetime, *, limit: int) -> Sequence[Any]:
         """Decide what waited and is due."""
 
@@ -225,10 +228,15 @@ class PartitionLoop:
         try:
             with table.savepoint():
                 return decider.receive(received, now)
-        except Exception as error:
+        except Exception as failed:
             log.exception("event could not be decided", topic=received.topic, offset=received.offset)
+            error = failed
+        try:
             with table.savepoint():
                 return decider.reject(received, now, error)
+        except Exception:
+            log.exception("event could not be rejected either", topic=received.topic, offset=received.offset)
+            return [decider.bury(received, error)]
 
     async def _commit(self, table: PartitionTable, batch: Sequence[Any], records: Sequence[Record]) -> None:
         offsets: dict[tuple[str, int], int] = {}

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 import structlog
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from schemas.topics import Topic
 from streams.runtime.clients import librdkafka
@@ -21,6 +21,10 @@ from streams.views import BadRecordError, World
 log = structlog.get_logger(__name__)
 
 FRESH_S: Final = 3.0
+# The ends are asked for this often (s): two answers may be lost before a view is stale.
+ASK_EVERY_S: Final = 0.8
+# A leader that takes longer than this (s) is away, and its partition's end is not confirmed.
+ASK_TIMEOUT_S: Final = 1.0
 _POLL_S: Final = 0.1
 _BATCH: Final = 1_000
 METADATA_TIMEOUT_S: Final = 30.0
@@ -59,6 +63,7 @@ class Replication:
         self._at_end: set[tuple[str, int]] = set()
         self._confirmed = 0.0
         self._asked = 0.0
+        self._ends: dict[tuple[str, int], int] | None = None
         self._ready = threading.Event()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"{client_id}-views", daemon=True)
@@ -129,21 +134,21 @@ class Replication:
                 self._ready.set()
                 self._confirmed = time.monotonic()
             return
-        if self._reaches_ends():
-            self._confirmed = time.monotonic()
+        if self._ends is None and time.monotonic() - self._asked >= ASK_EVERY_S:
+            self._asked = time.monotonic()
+            self._ends = self._ask_ends()
+        if self._ends is not None and all(self._next[where] >= end for where, end in self._ends.items()):
+            self._confirmed = self._asked  # all that was there when we asked is read
+            self._ends = None
 
-    def _reaches_ends(self) -> bool:
-        """Compare with the high watermarks that the fetches brought back; a broker that is away brings none."""
-        now = time.monotonic()
-        if now - self._asked < 1.0:
-            return False
-        self._asked = now
+    def _ask_ends(self) -> dict[tuple[str, int], int] | None:
+        """Each partition's end, from its own leader; None where one does not answer."""
         try:
-            self._consumer.list_topics(next(iter(self._names)), timeout=1.0)
-        except Exception:  # noqa: BLE001  # any failure to reach a broker means the same: not confirmed
-            return False
-        for topic, partition in self._next:
-            _, high = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), cached=True)
-            if high >= 0 and self._next[(topic, partition)] < high:
-                return False
-        return True
+            return {
+                (topic, partition): self._consumer.get_watermark_offsets(
+                    TopicPartition(topic, partition), timeout=ASK_TIMEOUT_S
+                )[1]
+                for topic, partition in self._next
+            }
+        except KafkaException:
+            return None

@@ -91,3 +91,20 @@ def test_what_was_committed_with_a_plan_is_the_next_members(settings: Settings) 
     read(other, again, before[0] - 2)
     assert set(again) <= set(seen)
     other.close()
+
+
+def test_a_partition_taken_anew_after_serving_is_read(settings: Settings) -> None:
+    """Given up while the group was served, assigned again by a read: it is not held back for ever."""
+    revoked: list[TopicPartition] = []
+    first = GroupReader(settings, "test", (TOPIC,), client_id="a", on_revoke=revoked.extend)
+    until(lambda: first.serve(0.1) == [] and owned(first) == [0, 1], "both partitions")
+    second = GroupReader(settings, "test", (TOPIC,), client_id="b")
+    until(lambda: second.read(0.0) == first.serve(0.0) and len(revoked) == 2, "the partitions given up")
+    assert not owned(first)
+    until(lambda: first.read(0.05) == second.read(0.05) and len(owned(first) + owned(second)) == 2, "both anew")
+    second.close()
+    publish(settings, range(100))
+    seen: list[int] = []
+    read(first, seen, 100)
+    assert sorted(seen) == list(range(100))
+    first.close()

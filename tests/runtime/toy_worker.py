@@ -43,6 +43,10 @@ class Counting:
         """Say that it could not be counted."""
         return [self._said(received, b"rejected")]
 
+    def bury(self, received: Received, error: Exception) -> Any:
+        """Say that it could not even be rejected."""
+        return self._said(received, b"buried")
+
     def _said(self, received: Received, what: bytes) -> Any:
         source = b"%d/%d " % (received.partition, received.offset)
         return SimpleNamespace(
