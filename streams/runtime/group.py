@@ -32,6 +32,7 @@ class GroupReader:
         self._on_revoke = on_revoke
         self._owned: set[tuple[str, int]] = set()
         self._moved = False
+        self._held = False
         self._consumer = Consumer(
             librdkafka(
                 settings.kafka,
@@ -52,6 +53,7 @@ class GroupReader:
 
     def _assigned(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         self._owned |= {(tp.topic, tp.partition) for tp in partitions}
+        self._held = True  # librdkafka remembers a pause from before, also of a partition that was given up meanwhile
         if self._on_assign is not None:
             self._on_assign(partitions)
 
@@ -66,6 +68,18 @@ class GroupReader:
 
     def read(self, timeout_s: float) -> list[Message]:
         """The next records, in order within a partition."""
+        if self._held and self._owned:
+            self._consumer.resume(self._consumer.assignment())
+            self._held = False
+        return self._poll(timeout_s)
+
+    def serve(self, timeout_s: float) -> list[Message]:
+        """As `read`, but nothing more of what is assigned now: a poll alone keeps the group's word on who owns what."""
+        self._consumer.pause(self._consumer.assignment())
+        self._held = True
+        return self._poll(timeout_s)
+
+    def _poll(self, timeout_s: float) -> list[Message]:
         records: list[Message] = []
         for message in self._consumer.consume(BATCH, timeout=timeout_s):
             error = message.error()
@@ -76,14 +90,6 @@ class GroupReader:
             elif error.fatal():
                 raise KafkaException(error)
         return records
-
-    def serve(self, timeout_s: float) -> list[Message]:
-        """As `read`, but nothing more of what is assigned now: a poll alone keeps the group's word on who owns what."""
-        self._consumer.pause(self._consumer.assignment())
-        try:
-            return self.read(timeout_s)
-        finally:
-            self._consumer.resume(self._consumer.assignment())
 
     def commit(self) -> None:
         """Commit what was read, if anything; a failure is mended by the next commit."""

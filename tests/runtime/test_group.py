@@ -103,6 +103,7 @@ def test_a_partition_taken_anew_after_serving_is_read(settings: Settings) -> Non
     assert not owned(first)
     until(lambda: first.read(0.05) == second.read(0.05) and len(owned(first) + owned(second)) == 2, "both anew")
     second.close()
+    until(lambda: first.read(0.05) == [] and owned(first) == [0, 1], "both again")
     publish(settings, range(100))
     seen: list[int] = []
     read(first, seen, 100)
