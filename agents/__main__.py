@@ -8,7 +8,7 @@ import setproctitle
 import structlog
 
 from streams.runtime import logs
-from streams.runtime.cluster import resolve
+from streams.runtime.cluster import check_reachable, resolve
 from streams.runtime.settings import Settings
 
 ROLES = ("gate", "sender", "feedback", "warehouse", "control")
@@ -27,6 +27,7 @@ def main() -> None:
     setproctitle.setproctitle(f"evenpost {member}")
     try:
         settings = resolve(settings)
+        check_reachable(settings)
     except Exception as error:  # noqa: BLE001  # whatever it is, the operator gets one line and a code, no traceback
         sys.exit(f"evenpost {member}: {error}")
     importlib.import_module(f"agents.{given.role}").run(settings, member)
