@@ -2,11 +2,13 @@
 
 1. One strict pass (msgspec) gives the struct.
 2. Else a lenient pass: where tenant, campaign and recipient decode, the event ends `invalid`, naming the field.
+   Python's own reader is the last to try: it takes half a surrogate pair or NaN in a variable.
 3. Else nobody can be told: a dead letter.
 
 No reason quotes a value that upstream sent: it says the type or the length that was met.
 """
 
+import json
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -23,9 +25,11 @@ EVENT_BYTES = topics.MESSAGE_BYTES - 64 * 1024
 _SURELY_SHORT = EVENT_BYTES // 4
 # Nobody's template reaches deeper; decoders and templates recurse, and Python's stack is about 1,000 frames.
 NESTING = 32
+_NUMBERS = "4,300 digits in an integer, 64-bit floats"  # what Python reads and writes (sys.get_int_max_str_digits)
 
-# What a decoder raises for bad bytes: msgspec's own, bad UTF-8, and too deep a nesting.
-_BAD = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+# What a decoder raises for bad bytes: msgspec's own, bad UTF-8 and Python's limit on digits (both are a ValueError),
+# and too deep a nesting.
+_BAD = (msgspec.MsgspecError, ValueError, RecursionError)
 
 
 class Names(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,6 +50,7 @@ class Broken:
 
 _recipient = msgspec.json.Decoder(Recipient).decode
 _names = msgspec.json.Decoder(Names).decode
+_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _PATH = re.compile(r"(?P<text>.*?)(?: - at `\$\.?(?P<path>[^`]*)`)?$", re.DOTALL)
 _MISSING = re.compile(r"Object missing required field `(?P<name>[^`]*)`")
 _EXPECTED = re.compile(r"Expected (?P<limit>.*?)(?:, got `(?P<value>[^`]*)`)?$", re.DOTALL)
@@ -65,10 +70,16 @@ def read_recipient(value: bytes) -> Recipient | Broken:
 
 def name_event(value: bytes | None) -> Names | None:
     """Tenant, campaign and recipient where all three decode."""
+    value = value or b""
     try:
-        names = _names(value or b"")
+        names = _names(value)
     except _BAD:
-        return None
+        try:
+            # A float of any number of digits is read, and no id is one.
+            names = msgspec.convert(json.loads(value.decode(), parse_int=float), Names)
+            msgspec.json.encode(names)  # half a surrogate pair in an id could not be told to anybody
+        except _BAD:
+            return None
     # A pattern's `$` also matches before a line feed at the end, which no id may hold.
     ids = (names.tenant, names.campaign_id, names.recipient_id)
     return None if any(one.endswith("\n") for one in ids) else names
@@ -122,9 +133,12 @@ def _rule_of(error: Exception, value: bytes) -> Rule:
     """Name the field, what was met and what was expected, from the decoder's words."""
     if not isinstance(error, msgspec.ValidationError):
         words = "nested too deeply" if isinstance(error, RecursionError) else str(error)
-        return Rule(rule="event", value=words, limit="a JSON object in UTF-8")
+        return Rule(rule="event", value=words, limit="a JSON object in UTF-8, any surrogate pairs whole")
     found = _PATH.match(str(error))
     text, path = (found["text"], found["path"] or "") if found else (str(error), "")
+    path = path.partition("[")[0]  # what follows stands inside the variables, without their names
+    if text.endswith("out of range"):
+        return Rule(rule=path or "event", value="a number out of range", limit=_NUMBERS)
     if missing := _MISSING.match(text):
         return Rule(rule=".".join(filter(None, (path, missing["name"]))), value="missing", limit="required")
     if expected := _EXPECTED.match(text):
@@ -136,8 +150,12 @@ def _rule_of(error: Exception, value: bytes) -> Rule:
 
 
 def _describe(value: bytes, path: str) -> str:
-    """What stands at the path, by type and size alone."""
-    found: Any = msgspec.json.decode(value)
-    for name in path.split("."):
-        found = found.get(name) if isinstance(found, dict) else None
+    """What stands at the path, by type and size alone; the rest of the event may be worse and is not looked at."""
+    try:
+        raw: bytes | msgspec.Raw = value
+        for name in filter(None, path.split(".")):
+            raw = _fields(raw)[name]
+        found = msgspec.json.decode(raw)
+    except (*_BAD, KeyError):
+        return "unreadable"
     return f"text of {len(found)} characters" if isinstance(found, str) else type(found).__name__

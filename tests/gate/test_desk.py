@@ -95,6 +95,43 @@ def test_a_bad_field_ends_invalid_and_is_named(fields: dict[str, object], rule: 
     assert "taro@" not in str(final.rules) and not out.sends and not out.letters
 
 
+HUGE = b"9" * 5000
+NESTED = b"[" * 500 + b"]" * 500
+
+
+@pytest.mark.parametrize(
+    ("fields", "rule", "value"),
+    [
+        (b'"variables":{"name":%s}' % HUGE, "variables", "a number out of range"),
+        (b'"variables":{"a":["x",{"b":-%s}]}' % HUGE, "variables", "a number out of range"),
+        (b'"variables":{"name":1e999}', "variables", "a number out of range"),
+        (b'"variables":{"name":%s.5}' % HUGE, "variables", "a number out of range"),
+        (b'"timezone":%s' % HUGE, "timezone", "a number out of range"),
+        (b'"unknown":%s,"dedup_key":"%s"' % (HUGE, b"x" * 201), "dedup_key", "text of 201 characters"),
+        (b'"dedup_key":7,"variables":{"name":%s}' % HUGE, "dedup_key", "int"),
+        (b'"variables":{"name":%s}' % NESTED, "variables", "more than 32 levels"),
+        (b'"unknown":%s,"dedup_key":"%s"' % (NESTED, b"x" * 201), "dedup_key", "text of 201 characters"),
+        (b'"variables":{"name":"\\ud800"}', "event", ""),
+        (b'"variables":{"\\udfff":%s}' % HUGE, "event", "surrogate"),
+        (b'"variables":{"name":NaN}', "event", "malformed"),
+        (b'"variables":{"a":1,"a":%s}' % HUGE, "variables", "a number out of range"),
+        (b'"variables":{},"variables":[]', "variables", "array"),
+    ],
+)
+def test_values_made_to_break_a_reader_end_invalid(fields: bytes, rule: str, value: str) -> None:
+    """Endless numbers, nesting, half a surrogate pair and keys given twice raise nothing: the person is told why."""
+    (final,) = (out := Scene().raw(event()[:-1] + b"," + fields + b"}")).deliveries
+    assert (final.type, final.recipient_id, final.rules[0].rule) == ("invalid", "u1", rule)
+    assert value in final.rules[0].value and final.rules[0].limit
+    assert "99999" not in str(final.rules) and not out.sends and not out.letters
+
+
+def test_a_key_given_twice_counts_by_its_last() -> None:
+    """As every JSON reader has it, and the same at each reading."""
+    (send,) = Scene().raw(event()[:-1] + b',"variables":{"a":1,"a":2}}').sends
+    assert send.variables == {"a": 2}
+
+
 def test_international_domains_become_a_labels() -> None:
     """The domain is sent in ASCII (RFC 5891); the local part keeps its case."""
     (send,) = Scene().ask(to={"address": "Taro@例え.example"}).sends
