@@ -24,7 +24,7 @@ from streams.gate.release import Release, closed
 from streams.gate.settling import Dealt, Ended, Settling
 from streams.gate.state import State
 from streams.gate.terms import DeskSettings, Emission, Source
-from streams.gate.verdict import Case, expiry
+from streams.gate.verdict import Case, expiry, waiting_rule
 from streams.gate.waiting import NEW, RETURNED, WaitingRoom, pack
 from streams.views.world import World
 
@@ -166,7 +166,8 @@ class Desk:
             case Dealt():
                 self._settling.write(send, person.with_entry(settled.entry))
                 return [settled.emission]
-        waiting = self._outcomes.waiting(send, settled.reason, now)
+        rule = waiting_rule(settled.reason, send, self._world, now, self._settings)
+        waiting = self._outcomes.waiting(send, rule, now)
         row = pack(send, keep_slot=False)
         self._settling.write(send, person.with_entry(self._settling.first_entry(send)))
         self._room.put(NEW, send, row)

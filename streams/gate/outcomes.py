@@ -38,11 +38,10 @@ class Outcomes:
         event_id = ids.deal_event_id(send, type_) if send.deal else _source_event_id(send, "final")
         return self._emission(self._delivery(send, event_id, type_, rules=rules, class_=rules[0].rule, now=now))
 
-    def waiting(self, send: Send, reason: str, now: datetime) -> Emission:
-        """The mail was asked for and waits; said once."""
-        return self._emission(
-            self._delivery(send, _source_event_id(send, "waiting"), "waiting", class_=reason, now=now)
-        )
+    def waiting(self, send: Send, rule: Rule, now: datetime) -> Emission:
+        """The mail was asked for and waits, by this rule; said once."""
+        event_id = _source_event_id(send, "waiting")
+        return self._emission(self._delivery(send, event_id, "waiting", rules=(rule,), class_=rule.rule, now=now))
 
     def _delivery(
         self,
@@ -52,7 +51,7 @@ class Outcomes:
         *,
         class_: str,
         now: datetime,
-        rules: tuple[Rule, ...] = (),
+        rules: tuple[Rule, ...],
     ) -> Delivery:
         dealt = send.deal > 0
         return Delivery(

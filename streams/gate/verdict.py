@@ -208,3 +208,24 @@ def campaign_waits(campaign: Campaign | None, world: World, now: datetime, *, co
     if campaign.start_at is not None and now < campaign.start_at:
         return "start"
     return None if world.slots(campaign.pool) else "no_slot"
+
+
+def waiting_rule(reason: WaitReason, send: Send, world: World, now: datetime, settings: DeskSettings) -> Rule:
+    """Why this mail waits, and what would let it go."""
+    campaign = world.campaigns.get(ids.campaign_key(send.tenant, send.campaign_id))
+    within = f"within {settings.unknown_campaign_wait_s:g} s"
+    if campaign is None:
+        return Rule(rule=reason, value=f"{send.campaign_id} is unknown", limit=f"known {within}")
+    match reason:
+        case "start":
+            start = campaign.start_at or now
+            return Rule(rule=reason, value=now.isoformat(), limit=start.isoformat(), next_eligible=start)
+        case "pace":
+            value = f"{campaign.pace_per_s or 0:g} a second are taken or not granted"
+            return Rule(rule=reason, value=value, limit="a turn under the campaign's pace")
+        case "no_slot":
+            return Rule(rule=reason, value=f"pool {campaign.pool}", limit="an active slot")
+        case "paused":
+            return Rule(rule=reason, value=f"{send.campaign_id} is paused", limit="running")
+        case _:
+            return Rule(rule=reason, value=f"{send.campaign_id} is not compiled", limit=f"compiled {within}")

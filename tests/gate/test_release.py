@@ -1,6 +1,7 @@
 """What waits goes when it may, ends when it must, and in a fair order."""
 
 from datetime import timedelta
+from typing import Any
 
 import msgspec
 import pytest
@@ -18,6 +19,31 @@ def test_the_waiting_event_names_the_reason_once() -> None:
     for _ in range(3):
         assert scene.release().deliveries == []
     assert scene.desk.waiting == 1
+
+
+@pytest.mark.parametrize(
+    ("campaign", "rule", "value", "limit"),
+    [
+        (None, "unknown_campaign", "new is unknown", "known within 600 s"),
+        ({"compiled": False}, "content", "new is not compiled", "compiled within 600 s"),
+        ({"state": "paused"}, "paused", "new is paused", "running"),
+        ({"start_at": NOW + timedelta(hours=1)}, "start", NOW.isoformat(), (NOW + timedelta(hours=1)).isoformat()),
+        ({"pool": "nopool"}, "no_slot", "pool nopool", "an active slot"),
+        ({"pace_per_s": 5}, "pace", "5 a second are taken or not granted", "a turn under the campaign's pace"),
+    ],
+)
+def test_a_waiting_event_says_why_and_for_what(
+    campaign: dict[str, Any] | None, rule: str, value: str, limit: str
+) -> None:
+    """One rule with the value met and what is needed; a start is also when the person is next eligible."""
+    scene = Scene()
+    if campaign is not None:
+        scene.campaign("new", **campaign)
+    (event,) = scene.ask(campaign_id="new").deliveries
+    (found,) = event.rules
+    assert (event.type, event.class_) == ("waiting", rule)
+    assert (found.rule, found.value, found.limit) == (rule, value, limit)
+    assert found.next_eligible == (NOW + timedelta(hours=1) if rule == "start" else None)
 
 
 def test_an_unknown_campaign_is_waited_for() -> None:
