@@ -9,7 +9,7 @@ import msgspec
 
 from schemas import ids
 from schemas.events import Campaign, Content, Control
-from schemas.topics import CAMPAIGNS, CONTENTS, CONTROLS, TENANTS
+from schemas.topics import CAMPAIGNS, CONTENTS, CONTROLS, EGRESS, TENANTS
 from streams.operate.errors import RefusedError, UnknownThingError, UsageFault
 from streams.runtime.cluster import Publisher, find, read_world, sql_endpoint
 from streams.runtime.errors import NoWarehouseError
@@ -55,25 +55,48 @@ def submit(settings: Settings, campaign: Campaign, *, wait_s: float) -> Content 
     return msgspec.json.decode(record.value, type=Content) if record is not None and record.value is not None else None
 
 
+def no_egress(settings: Settings, pool: str) -> str:
+    """Why nothing of the pool would be sent now; empty where a slot takes its mail."""
+    return _no_egress(read_world(settings, EGRESS, CONTROLS), pool)
+
+
+def _no_egress(world: World, pool: str) -> str:
+    return "" if world.slots(pool) else f"no active egress in pool {pool}"
+
+
 def statuses(settings: Settings, name: str | None, now: datetime) -> list[dict[str, Any]]:
     """State and outcomes of one campaign or of all; `outcomes` is None where no warehouse answers."""
-    world = read_world(settings, CAMPAIGNS, CONTROLS)
+    world = read_world(settings, TENANTS, CAMPAIGNS, CONTENTS, CONTROLS, EGRESS)
     chosen = [known_campaign(world, name)] if name is not None else list(world.campaigns.values())
     funnel = _funnel(settings, name)
     found = []
     for campaign in chosen:
         key = ids.campaign_key(campaign.tenant, campaign.campaign_id)
-        control = world.controls.get(f"campaign/{key}")
+        state, reason = standing(world, campaign, now)
         found.append(
             {
                 "campaign": key,
                 "kind": campaign.kind,
-                "state": world.campaign_state(campaign, now),
-                "reason": control.reason if control is not None else "",
+                "state": state,
+                "reason": reason,
                 "outcomes": None if funnel is None else funnel.get(key, {}),
             }
         )
     return found
+
+
+def standing(world: World, campaign: Campaign, now: datetime) -> tuple[str, str]:
+    """(state, reason) of a campaign: `refused` where CONTROL refused the content, and all that holds it."""
+    state: str = world.campaign_state(campaign, now)
+    control = world.controls.get(f"campaign/{ids.campaign_key(campaign.tenant, campaign.campaign_id)}")
+    reasons = [control.reason] if control is not None else []
+    if state != "cancelled":  # that is final, whatever else would have held it
+        content = world.content(campaign)
+        if content is not None and content.state == "refused":
+            state = "refused"
+            reasons.insert(0, content.reason)
+        reasons.append(_no_egress(world, campaign.pool))
+    return state, "; ".join(filter(None, reasons))
 
 
 def _funnel(settings: Settings, name: str | None) -> dict[str, dict[str, Any]] | None:

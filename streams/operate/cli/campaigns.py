@@ -13,9 +13,9 @@ app = typer.Typer(no_args_is_help=True)
 CampaignArgument = Annotated[str, typer.Argument(metavar="TENANT:CAMPAIGN", help="Such as acme:autumn.")]
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why; it is kept with the control.")]
 
-# What `status` shows of the funnel; `--json` has all of it.
-_SHOWN = ("events", "accepted", "bounced", "expired", "suppressed", "capped", "waiting", "deferred")
-_OTHERS = ("duplicate", "invalid", "rejected", "cancelled", "uncertain")
+# What `status` shows of the funnel where it is not zero; `--json` has all of it.
+_SHOWN = ("accepted", "bounced", "expired", "suppressed", "capped", "duplicate", "waiting", "deferred")
+_OTHERS = ("invalid", "rejected", "cancelled", "uncertain")
 
 
 @app.callback()
@@ -47,7 +47,10 @@ def submit(
 
     campaign = read_campaign(file)
     name = f"{campaign.tenant}:{campaign.campaign_id}"
-    content = campaign_admin.submit(cluster(), campaign, wait_s=wait)
+    settings = cluster()
+    content = campaign_admin.submit(settings, campaign, wait_s=wait)
+    if starved := campaign_admin.no_egress(settings, campaign.pool):
+        say(f"warning: {name}: {starved}, so its mail waits; `evenpost egress set`, or another pool", style="yellow")
     if json:
         print_json(
             {
@@ -89,17 +92,24 @@ def status(
     if json:
         print_json(found if every else found[0])
         return
+    counts = [_counts(one["outcomes"]) for one in found]
+    shown = ["events", *(name for name in (*_SHOWN, "other") if any(count.get(name) for count in counts))]
     print_table(
-        ("campaign", "kind", "state", *_SHOWN, "other", "reason"),
-        ((one["campaign"], one["kind"], one["state"], *_numbers(one["outcomes"]), one["reason"]) for one in found),
+        ("campaign", "kind", "state", *shown, "reason"),
+        (
+            (one["campaign"], one["kind"], one["state"], *(count.get(name) for name in shown), one["reason"])
+            for one, count in zip(found, counts, strict=True)
+        ),
     )
 
 
-def _numbers(outcomes: dict[str, Any] | None) -> list[Any]:
+def _counts(outcomes: dict[str, Any] | None) -> dict[str, int]:
+    """The funnel's numbers, with `other`; none where no warehouse answered."""
     if outcomes is None:
-        return [None] * (len(_SHOWN) + 1)
+        return {}
     # ClickHouse's JSON has UInt64 as text or number, by its version.
-    return [int(outcomes.get(name, 0)) for name in _SHOWN] + [sum(int(outcomes.get(name, 0)) for name in _OTHERS)]
+    counts = {name: int(outcomes.get(name, 0)) for name in ("events", *_SHOWN)}
+    return counts | {"other": sum(int(outcomes.get(name, 0)) for name in _OTHERS)}
 
 
 @app.command()

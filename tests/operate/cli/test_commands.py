@@ -26,6 +26,7 @@ from schemas.events import (
     Suppression,
     SuppressionRequest,
     Tenant,
+    Via,
 )
 from streams.operate.cli import app
 from streams.runtime import cluster
@@ -161,6 +162,26 @@ def test_submit_tells_what_control_made_of_it(settings: Settings, tmp_path: Path
     assert "subject: unexpected '}'" in refused(settings, 1, "campaign", "submit", campaign_file(tmp_path, "bad"))
     silent = run(settings, "campaign", "submit", campaign_file(tmp_path, "silent"), "--wait", "0.3")
     assert silent.exit_code == 0 and "no control worker compiled it" in silent.stderr
+
+
+def test_status_tells_why_a_campaign_sends_nothing(settings: Settings, tmp_path: Path) -> None:
+    """CONTROL refused its content, or its pool has no slot: state and reason say so, and submit warns of the latter."""
+    refused_content = compiled(campaign("unfit"), reason="html: [b]unexpected :smile:")
+    with Publisher(settings) as publisher:
+        publisher.send(topics.CONTENTS, *refused_content)
+        publisher.send(topics.EGRESS, "0", Egress(slot=0, via=Via(kind="bind", address="127.0.0.2"), ehlo="m.example"))
+    name = submitted(settings, tmp_path, "unfit")
+    told = json.loads(done(settings, "campaign", "status", name, "--json"))
+    assert (told["state"], told["reason"]) == ("refused", "html: [b]unexpected :smile:")
+    path = campaign_file(tmp_path, "lost")
+    path.write_text(f'pool = "nopool"\n{path.read_text(encoding="utf-8")}', encoding="utf-8")
+    assert "no active egress in pool nopool" in run(settings, "campaign", "submit", path, "--wait", "0").stderr
+    told = json.loads(done(settings, "campaign", "status", "acme:lost", "--json"))
+    assert (told["state"], told["reason"]) == ("running", "no active egress in pool nopool")
+    table = done(settings, "campaign", "status", "--all")
+    assert "html: [b]unexpected :smile:" in table and "accepted" not in table
+    with Publisher(settings) as publisher:
+        publisher.send(topics.EGRESS, "0", None)
 
 
 def test_submit_refuses_before_kafka_has_it(settings: Settings, tmp_path: Path) -> None:
