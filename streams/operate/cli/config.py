@@ -2,7 +2,10 @@
 
 import typer
 
-from streams.operate.cli.terminal import JsonFlag, print_json, print_table, settings
+from streams.operate.cli.terminal import JsonFlag, print_json, print_table, room, settings
+
+# Terminal columns that setting (28), origin (11) and variable (38) take, with some left for values.
+_FOUR_COLUMNS = 110
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -30,8 +33,15 @@ def show(*, json: JsonFlag = False) -> None:
         )
         return
     file = config_file()
+    title = f"file: {file}" + ("" if file.is_file() else " (not there)")
+    if room() < _FOUR_COLUMNS:  # names are there to be copied: rather two lines a setting than a broken one
+        names = "setting, variable"
+        rows = [(f"{leaf.name}\n{leaf.variable}", leaf.shown, leaf.origin) for leaf in found]
+        print_table((names, "value", "from"), rows, title=title, whole=(names, "from"))
+        return
     print_table(
         ("setting", "value", "from", "variable"),
         ((leaf.name, leaf.shown, leaf.origin, leaf.variable) for leaf in found),
-        title=f"file: {file}" + ("" if file.is_file() else " (not there)"),
+        title=title,
+        whole=("setting", "from", "variable"),
     )

@@ -49,7 +49,7 @@ def demo(
     folder = stage.make_folder(data_dir)
     passing = data_dir is None and not keep
     try:
-        with Screen(Console(stderr=True)) as screen:
+        with Screen(Console(stderr=True, emoji=False)) as screen:
             found = demonstrate(settings(), folder, screen, recipients=recipients, seed=seed)
     except KeyboardInterrupt:
         say("interrupted; everything was stopped")
@@ -58,7 +58,7 @@ def demo(
     except BaseException:
         _leave(folder, passing=False)
         raise
-    report.show(Console(stderr=json, width=report.WIDTH), found)
+    report.show(Console(stderr=json, width=report.WIDTH, emoji=False), found)
     _leave(folder, passing=passing and found.ok)
     if json:
         line: dict[str, Any] = {

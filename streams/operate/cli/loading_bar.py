@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from streams.operate.cli.terminal import print_json, say
+from streams.operate.cli.terminal import plain_console, print_json, say
 from streams.operate.errors import RefusedError
 from streams.operate.loading import Loaded, Progress
 
@@ -18,12 +18,11 @@ def bar(words: str) -> Iterator[Progress]:
     if not sys.stderr.isatty():
         yield lambda _done, _of: None
         return
-    from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as RichProgress
 
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with RichProgress(*columns, console=Console(stderr=True)) as progress:
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with RichProgress(*columns, console=plain_console(stderr=True)) as progress:
         task = progress.add_task(words, total=None)
         yield lambda done, of: progress.update(task, completed=done, total=of)
 

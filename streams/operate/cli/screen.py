@@ -43,7 +43,7 @@ def run_fleet(*, gates: int, senders: int, ready_file: Path | None) -> None:
 
     for sign in (signal.SIGTERM, signal.SIGINT):
         signal.signal(sign, end)
-    screen = Console(stderr=True, soft_wrap=True, highlight=False)
+    screen = Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
 
     def tell(words: str) -> None:
         screen.print(escape(f"{datetime.now().astimezone():%H:%M:%S} {words}"))

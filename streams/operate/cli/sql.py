@@ -18,7 +18,7 @@ def sql(
     json: JsonFlag = False,
     csv: Annotated[bool, typer.Option("--csv", help="Print CSV with a header line.")] = False,
 ) -> None:
-    """Ask the warehouse; views: campaign_funnel, spread, conservation; table: deliveries.
+    """Ask the warehouse; views: campaign_funnel, spread, conservation, reply_classes; table: deliveries.
 
     Example: evenpost sql "SELECT campaign_id, accepted, bounced FROM campaign_funnel"
     """
@@ -40,4 +40,4 @@ def sql(
         writer.writerow(table.columns)
         writer.writerows(table.rows)
     else:
-        print_table(table.columns, table.rows)
+        print_table(table.columns, table.rows, blocks=True)

@@ -12,8 +12,8 @@ from typing import Annotated, Any, NoReturn
 
 import msgspec
 import typer
+from rich.cells import cell_len
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 from typer.core import TyperGroup
 
@@ -70,9 +70,14 @@ def cluster() -> Settings:
     return resolve(settings())
 
 
+def plain_console(**options: Any) -> Console:
+    """A console that prints data as they are: no `[markup]`, no `:emoji:`."""
+    return Console(markup=False, emoji=False, highlight=False, **options)
+
+
 def say(words: str, *, style: str = "") -> None:
     """One line to the person, on stderr."""
-    Console(stderr=True, soft_wrap=True, highlight=False).print(escape(words), style=style)
+    plain_console(stderr=True, soft_wrap=True).print(words, style=style)
 
 
 def print_json(data: Any) -> None:
@@ -86,19 +91,63 @@ def _plain(value: Any) -> Any:
     raise NotImplementedError(f"no JSON for {type(value)}")
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str | None = None) -> None:
-    """Rows as a table on stdout; numbers to the right."""
+def room() -> int:
+    """How wide a table may be."""
+    return _stdout().width
+
+
+def _stdout() -> Console:
+    console = plain_console()
+    return console if console.is_terminal else plain_console(width=_PIPE_WIDTH)
+
+
+def print_table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    *,
+    title: str | None = None,
+    whole: Sequence[str] = (),
+    blocks: bool = False,
+) -> None:
+    """Rows as a table on stdout; numbers to the right.
+
+    Args:
+        columns: their names.
+        rows: a value for each column.
+        title: a line above.
+        whole: columns whose cells are never broken over lines.
+        blocks: whether a table too wide for the terminal becomes a block of `name  value` lines a row.
+    """
     rows = [tuple(row) for row in rows]
+    console = _stdout()
+    if console.is_terminal and blocks and _width(columns, rows) > console.width:
+        _print_blocks(console, columns, rows)
+        return
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for at, name in enumerate(columns):
         numeric = bool(rows) and all(isinstance(row[at], int | float | None) for row in rows)
-        table.add_column(escape(name), justify="right" if numeric else "left", overflow="fold")
+        table.add_column(name, justify="right" if numeric else "left", overflow="fold", no_wrap=name in whole)
     for row in rows:
-        table.add_row(*(escape(_cell(value)) for value in row))
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=_PIPE_WIDTH)
+        table.add_row(*map(_cell, row))
     console.print(table)
+
+
+def _width(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> int:
+    """Terminal columns that the table wants: the widest line of each column, and two between."""
+    lines = [(*(_cell(row[at]).splitlines() or [""] for row in rows), [name]) for at, name in enumerate(columns)]
+    return sum(max(cell_len(line) for cell in cells for line in cell) + 2 for cells in lines) - 2
+
+
+def _print_blocks(console: Console, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """A row after the other, each value beside its column's name, as psql's expanded display has it."""
+    for number, row in enumerate(rows, 1):
+        console.print(f"row {number}", style="bold")
+        block = Table(box=None, pad_edge=False, show_header=False)
+        block.add_column(no_wrap=True, style="dim")
+        block.add_column(overflow="fold")
+        for name, value in zip(columns, row, strict=True):
+            block.add_row(name, _cell(value))
+        console.print(block)
 
 
 def _cell(value: Any) -> str:
