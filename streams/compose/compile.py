@@ -1,6 +1,6 @@
 """Campaign -> `Content`: checked once, at activation, so that a mistake stops a campaign and not a million mails.
 
-1. Who sends: a From of one of the tenant's domains, with addresses that the wire takes.
+1. Who sends: a From of one of the tenant's domains, with addresses that the wire takes and every program shows alike.
 2. Header text: no line breaks or control characters; custom headers under names that are not ours.
 3. Templates: size, characters, then the sandbox's lists and bounds (`sandbox`).
 4. CSS is inlined and a missing text part derived, where that is safe; else the sender does without or does it later.
@@ -95,6 +95,8 @@ def _compiled(campaign: Campaign, domain: Domain | None, blank: Content) -> Cont
         raise _Refused(f"from.address {campaign.from_.address!r}: its domain is not {domain.domain!r}; use that domain")
     _header_text("from.name", campaign.from_.name or "")
     _header_text("subject", campaign.subject, template=True)
+    if "{" not in campaign.subject and len(campaign.subject) > headers.LINE_OCTETS:
+        raise _Refused(f"subject: {len(campaign.subject):,} characters; at most {headers.LINE_OCTETS}")
     _custom_headers(campaign.headers)
     if not campaign.html and not campaign.text:
         raise _Refused("html and text are both empty; give one of them")
@@ -147,9 +149,13 @@ def _derived(html: str) -> str | None:
 
 def _address(field: str, address: str) -> str:
     try:
-        return wire_address(address)
+        made = wire_address(address)
     except ValueError as error:
         raise _Refused(f"{field} {_quote(address)}: {error}; give one ASCII mailbox at a host name") from None
+    if made.startswith('"'):
+        # `"ceo@bank.example, x"@ours` is one mailbox to us and another to a program that reads quotes otherwise.
+        raise _Refused(f"{field} {_quote(address)}: the local part needs quotes; use letters, digits, '.', '-' and '_'")
+    return made
 
 
 def _domain(field: str, name: str) -> str:

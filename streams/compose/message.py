@@ -2,7 +2,7 @@
 
 1. Address: the local part must be ASCII, the domain becomes A-labels (RFC 5891).
 2. Render subject, HTML and text with the person's variables in the sandbox; a rendered subject with a line break or
-   control character is refused, never folded into a second field.
+   control character is refused, never folded into a second field, and so is one that no line would hold.
 3. MIME: text/plain, or multipart/alternative with text before HTML (RFC 2046 5.1.4), UTF-8 in base64.
 4. Header: written as strings in a fixed order, then scanned as a receiver reads it.  One-click unsubscribe: RFC 8058.
 5. Sign with each of the domain's keys (RFC 6376).
@@ -91,6 +91,8 @@ class Composer:
             raise RenderError(
                 "subject", f"a variable put U+{ord(found[0]):04X} into it, a line break or control character"
             )
+        if len(subject) > headers.LINE_OCTETS:
+            raise RenderError("subject", f"{len(subject):,} characters once rendered; at most {headers.LINE_OCTETS}")
         html = None if self._html is None else self._html.render(variables, budget)
         text = self._render_text(variables, html, budget)
 

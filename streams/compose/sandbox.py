@@ -11,7 +11,7 @@ A missing variable renders empty, and so does null.  Numbers: `{{ "{:,}".format(
 
 import re
 import time
-from collections.abc import Iterable, Mapping, Sized
+from collections.abc import Callable, Iterable, Mapping, Sized
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -50,6 +50,10 @@ FORMAT_FIELDS: Final = 20  # each repeats an argument of up to 1 MB
 
 class BoundError(Exception):
     """A render that goes past a bound; the words are ours and safe to show."""
+
+
+class UnfitError(Exception):
+    """A value that has no business where it is printed; the words are ours and safe to show."""
 
 
 class Budget:
@@ -168,15 +172,22 @@ def _blank_null(value: Any) -> Any:
     return "" if value is None else value
 
 
+def _one_text(value: Any) -> Any:
+    """For a subject: Python's spelling of a list or object is nothing to show to anybody."""
+    if isinstance(value, Mapping | list | tuple):
+        raise UnfitError(f"a variable holds {'an object' if isinstance(value, Mapping) else 'a list'}, not one value")
+    return _blank_null(value)
+
+
 class _Environment(ImmutableSandboxedEnvironment):
     """Jinja's immutable sandbox with our lists, bounds and tolls."""
 
     intercepted_binops = frozenset({"+", "*", "%"})
 
-    def __init__(self, *, autoescape: bool) -> None:
+    def __init__(self, *, autoescape: bool, finalize: Callable[[Any], Any] = _blank_null) -> None:
         super().__init__(
             undefined=ChainableUndefined,
-            finalize=_blank_null,
+            finalize=finalize,
             autoescape=autoescape,
             keep_trailing_newline=True,
             cache_size=0,
@@ -243,6 +254,7 @@ class _Environment(ImmutableSandboxedEnvironment):
 
 
 _ENVIRONMENTS: Final = {autoescape: _Environment(autoescape=autoescape) for autoescape in (False, True)}
+_SUBJECTS: Final = _Environment(autoescape=False, finalize=_one_text)
 
 
 class Template:
@@ -251,7 +263,7 @@ class Template:
     def __init__(self, field: str, source: str, *, autoescape: bool) -> None:
         """Parse, check, wrap and compile.  Raises TemplateRefusedError."""
         self.field = field
-        environment = _ENVIRONMENTS[autoescape]
+        environment = _SUBJECTS if field == "subject" else _ENVIRONMENTS[autoescape]
         try:
             tree = self._parse(environment, source)
             language.check(field, tree)
@@ -287,6 +299,8 @@ class Template:
                 pieces.append(piece)
         except BoundError as error:
             raise RenderError(self.field, f"the template ran away: {error}") from None
+        except UnfitError as error:
+            raise RenderError(self.field, f"{self._at(error)}{error}") from None
         except SecurityError:
             raise RenderError(self.field, f"{self._at(None)}use of something templates may not touch") from None
         except UndefinedError as error:

@@ -208,7 +208,7 @@ def test_a_nul_in_the_body_and_a_message_too_large_are_refused() -> None:
         builders.message({"name": "a\0"}, subject="x")
     small = ComposeSettings(unsubscribe_url="https://u.example/u", feedback_id="e", max_message_bytes=1000)
     with pytest.raises(RenderError, match="at most 1,000"):
-        builders.composer(settings=small).compose(builders.send({"name": "x" * 2000}))
+        builders.composer(settings=small, subject="x").compose(builders.send({"name": "x" * 2000}))
 
 
 def test_an_id_too_long_for_a_header_line_is_refused() -> None:
@@ -223,3 +223,18 @@ def test_refused_content_has_no_composer() -> None:
         Composer(
             builders.content(html=None), signers=[builders.signer()], tokens=builders.TOKENS, settings=builders.SETTINGS
         )
+
+
+def test_a_subject_that_no_line_would_hold_is_refused() -> None:
+    """998 characters read back; one more is a RenderError that says how many (RFC 5322 2.1.1)."""
+    assert parsed(SUBJECT.compose(builders.send({"x": "x" * 998})))["Subject"] == "x" * 998
+    with pytest.raises(RenderError, match=r"^subject: 999 characters once rendered; at most 998$"):
+        SUBJECT.compose(builders.send({"x": "x" * 999}))
+
+
+@pytest.mark.parametrize(("value", "words"), [({"a": "secret"}, "an object"), (["secret"], "a list")])
+def test_a_list_or_object_is_no_subject(value: object, words: str) -> None:
+    """Nobody gets a mail whose subject is Python's spelling of it; the words don't quote it."""
+    with pytest.raises(RenderError) as caught:
+        SUBJECT.compose(builders.send({"x": value}))
+    assert str(caught.value) == f"subject: line 1: a variable holds {words}, not one value"
