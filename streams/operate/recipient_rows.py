@@ -4,18 +4,26 @@ Columns called like a field (or a usual other name of it) are that field, `--map
 every other column is a variable of the template under its own name.
 """
 
+import contextlib
 from collections.abc import Iterable, Mapping
 from typing import Final
 
 import msgspec
+from jinja2 import TemplateSyntaxError, meta
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from schemas import ids
 from schemas.events import Campaign, Recipient
+from streams.compose.language import FUNCTIONS
 from streams.operate.csv_rows import Row
 from streams.operate.errors import UsageFault
 
 FIELDS: Final = ("recipient_id", "address", "timezone", "dedup_key")
 _USUAL_NAMES: Final = {"id": "recipient_id", "email": "address", "e-mail": "address", "mail": "address"}
+_OURS: Final = {"unsubscribe_url"}  # the variables that the sender gives
+# Parses only; what a template may do is the composer's to say.
+_TEMPLATES: Final = ImmutableSandboxedEnvironment()
+_TEMPLATES.globals = dict.fromkeys(FUNCTIONS)
 
 
 class BadRowError(ValueError):
@@ -53,6 +61,16 @@ def assign_columns(columns: Iterable[str], mapping: Mapping[str, str]) -> dict[s
         if field not in targets:
             raise UsageFault(f"no column is the {field}; add --map COLUMN={field}, with one of {', '.join(columns)}")
     return assigned
+
+
+def missing_variables(campaign: Campaign, assigned: Mapping[str, str]) -> list[str]:
+    """What the campaign's templates use and no column gives: it would be blank in every mail."""
+    given = {*assigned.values()} - {*FIELDS} | _OURS
+    used: set[str] = set()
+    for source in filter(None, (campaign.subject, campaign.html, campaign.text)):
+        with contextlib.suppress(TemplateSyntaxError, RecursionError):  # CONTROL refuses the campaign, in its own words
+            used |= meta.find_undeclared_variables(_TEMPLATES.parse(source))
+    return sorted(used - given)
 
 
 def build_recipient(row: Row, assigned: Mapping[str, str], campaign: Campaign) -> Recipient:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from schemas.events import Address, Campaign, Kind
 from streams.operate.csv_rows import Row
 from streams.operate.errors import UsageFault
-from streams.operate.recipient_rows import BadRowError, assign_columns, build_recipient, parse_mapping
+from streams.operate.recipient_rows import (
+    BadRowError,
+    assign_columns,
+    build_recipient,
+    missing_variables,
+    parse_mapping,
+)
 
 
 def campaign(kind: Kind = "marketing") -> Campaign:
@@ -30,6 +37,24 @@ def row(**cells: str) -> Row:
 def test_usual_column_names_are_fields_and_others_variables() -> None:
     """Columns id and email need no --map; what is no field is a variable under its own name."""
     assert assign_columns(["id", "Email", "name"], {}) == {"id": "recipient_id", "Email": "address", "name": "name"}
+
+
+@pytest.mark.parametrize(
+    ("html", "missing"),
+    [
+        ("{{ name }} {% for n in range(points | int) %}{{ n }}{% endfor %} {{ unsubscribe_url }}", []),
+        ("{{ coupon.code }} {% if dict %}x{% endif %} {{ address }}", ["address", "coupon", "dict"]),
+        ("{% set a = b %}{{ a }}", ["b"]),
+        ("{{ broken", []),
+        ("{{ a | nofilter }}", []),
+    ],
+)
+def test_variables_that_no_column_gives_are_known(html: str, missing: list[str]) -> None:
+    """In subject and parts alike; a column that is a field is no variable, and what doesn't compile is CONTROL's."""
+    assigned = assign_columns(["id", "address", "name", "points"], {})
+    assert missing_variables(msgspec.structs.replace(campaign(), html=html), assigned) == missing
+    asked = msgspec.structs.replace(campaign(), html=None, text=html, subject="{{ who }}")
+    assert missing_variables(asked, assigned) == sorted([*missing, "who"])
 
 
 def test_a_mapping_wins_over_a_usual_name() -> None:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from streams.operate.cli.terminal import JsonFlag, cluster
+from streams.operate.cli.terminal import JsonFlag, cluster, say
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -39,7 +39,8 @@ def load(
     """Load recipients of a campaign: one event a row; loading the same file again sends no second mail.
 
     Columns called recipient_id (or id) and address (or email) are those fields; every column that is no field is
-    a variable of the template. Good rows are loaded also when others are bad; then the exit code is 1.
+    a variable of the template; a variable that no column gives is warned of. Good rows are loaded also when others
+    are bad; then the exit code is 1.
 
     Example: evenpost recipients load acme:autumn people.csv --map customer=recipient_id --bad bad.csv
     """
@@ -49,13 +50,17 @@ def load(
     from streams.operate.cli.loading_bar import bar, report
     from streams.operate.csv_rows import Row
     from streams.operate.loading import load_rows, open_rows
-    from streams.operate.recipient_rows import assign_columns, build_recipient, parse_mapping
+    from streams.operate.recipient_rows import assign_columns, build_recipient, missing_variables, parse_mapping
     from streams.runtime.cluster import Publisher, read_world
 
     rows = open_rows(file, encoding)
     assigned = assign_columns(rows.columns, parse_mapping(mapping or ()))
     settings = cluster()
     known = known_campaign(read_world(settings, CAMPAIGNS), campaign)
+    missing = missing_variables(known, assigned)
+    if missing:
+        names = ", ".join(missing)
+        say(f"warning: no column gives {names}, which the templates use: it will be blank; see --map", style="yellow")
     topic = RECIPIENTS_MARKETING if known.kind == "marketing" else RECIPIENTS_TRANSACTIONAL
     with Publisher(settings) as publisher, bar(f"loading {file.name}") as progress:
 
@@ -66,4 +71,5 @@ def load(
 
         loaded = load_rows(rows, take, bad_file=bad, progress=progress)
     what = "are good, nothing was sent" if dry_run else f"loaded into {settings.topic(topic.name)}"
-    report(loaded, json=json, what=what, campaign=campaign, topic=settings.topic(topic.name), dry_run=dry_run)
+    more = {"campaign": campaign, "topic": settings.topic(topic.name), "dry_run": dry_run, "missing_variables": missing}
+    report(loaded, json=json, what=what, **more)

@@ -234,6 +234,9 @@ def test_recipients_are_loaded_where_their_campaign_wants_them(settings: Setting
     assert (told["rows"], told["loaded"], told["bad"], told["encoding"]) == (3, 1, 2, "cp932")
     assert [row["line"] for row in told["bad_rows"]] == [3, 4]
     assert bad.read_text(encoding="utf-8-sig").splitlines()[1].startswith("3,recipient_id is empty,")
+    assert told["missing_variables"] == []
+    renamed = ["--map", "客=recipient_id", "--map", "name=nom", "--dry-run"]
+    assert "no column gives name" in run(settings, "recipients", "load", name, people, *renamed).stderr
     (record,) = [one for one in read_all(settings, topics.RECIPIENTS_MARKETING) if one.key == "acme:u1"]
     assert record.partition == ids.partition_for(b"acme:u1", 2)
     event = msgspec.json.decode(record.value or b"", type=Recipient)
