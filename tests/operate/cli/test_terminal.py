@@ -15,6 +15,7 @@ def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
     """A terminal of 80 columns without colours."""
     for name, value in {"FORCE_COLOR": "1", "TERM": "dumb", "COLUMNS": "80"}.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.delenv("EVENPOST_CONFIG", raising=False)  # `--config` of a test before stays in this process
 
 
 def test_data_are_neither_markup_nor_emoji(capsys: pytest.CaptureFixture[str]) -> None:
