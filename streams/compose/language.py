@@ -3,9 +3,11 @@
 1. `check` walks the parsed tree: only listed statements, filters, tests, calls and attributes pass.  Macros, includes,
    inheritance and captured blocks are refused: they are the ways to recursion and to doubling.
 2. `wrap` puts a toll (`sandbox`) before whatever walks, branches or stores a value, so that a render's budget sees it.
+3. `guard` has each value that begins a link looked at, since escaping does not stop `javascript:`.
 """
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, cast
 
 from jinja2 import nodes
@@ -159,6 +161,16 @@ _LITERALS: Final = (nodes.Const, nodes.List, nodes.Tuple, nodes.Dict)
 TOLL: Final = "evenpost toll"
 CONCAT: Final = "evenpost concat"
 ELEMENT: Final = "evenpost element"
+LINK: Final = "evenpost link"
+
+_BLANKS: Final = r"[\t\r\n]*"  # browsers read over them inside a scheme, and over any control before it
+# What a browser may run, or takes for a page of its own.  Pictures in the mail itself are common, and stay.
+SCHEME: Final = re.compile(
+    rf"[\x00-\x20]*(?:{_BLANKS.join('javascript')}|{_BLANKS.join('vbscript')}|{_BLANKS.join('data')}){_BLANKS}:"
+    r"(?!(?<=data:)image/(?!svg))",
+    re.IGNORECASE,
+)
+_BEGINS_LINK: Final = re.compile(r"""[\s"'](?:href|src|action|formaction|background)\s*=\s*["']?\s*""", re.IGNORECASE)
 
 
 def _walk(node: nodes.Node) -> Iterator[nodes.Node]:
@@ -216,13 +228,52 @@ def _spell(node: nodes.Node) -> str:
     return "{% " + name.get(kind, kind.lower()) + " %}"
 
 
+def guard(field: str, tree: nodes.Template) -> None:
+    """Have what begins a link looked at: here where the template spells it, else at each render.
+
+    Raises TemplateRefusedError.  A scheme that is put together from several values is not seen.
+    """
+    _guard(field, tree, tree.body, begins=False)
+
+
+def _guard(field: str, tree: nodes.Template, body: Sequence[nodes.Node], *, begins: bool) -> bool:
+    """Whether what follows the body begins a link, if what the body follows does so or not."""
+    for node in body:
+        match node:
+            case nodes.Output():
+                for place, piece in enumerate(node.nodes):
+                    if isinstance(piece, nodes.TemplateData):
+                        begins = _ends_in_link(field, piece, begins=begins)
+                    elif begins:
+                        node.nodes[place] = _filtered(tree, LINK, piece)
+            case nodes.If():
+                ends = [_guard(field, tree, part, begins=begins) for part in (node.body, node.elif_, node.else_)]
+                begins = any(ends)
+            case nodes.For():
+                ends = [_guard(field, tree, part, begins=begins) for part in (node.body, node.else_)]
+                begins = any(ends)
+            case nodes.With():
+                begins = _guard(field, tree, node.body, begins=begins)
+    return begins
+
+
+def _ends_in_link(field: str, piece: nodes.TemplateData, *, begins: bool) -> bool:
+    text, at = piece.data, 0
+    for match in _BEGINS_LINK.finditer(text):
+        at = match.end()
+        if SCHEME.match(text, at):
+            line = piece.lineno + text.count("\n", 0, at)
+            raise TemplateRefusedError(field, line, "a link may not begin with javascript:, vbscript: or data:")
+        if at == len(text):
+            return True
+    return begins and not text.strip()
+
+
 def wrap(tree: nodes.Template) -> None:
     """Put the toll before whatever walks, branches or stores a value, and bound `~`."""
 
     def filtered(name: str, node: nodes.Node) -> nodes.Filter:
-        made = nodes.Filter(cast("nodes.Expr", node), name, [], [], None, None, lineno=node.lineno)
-        made.environment = tree.environment
-        return made
+        return _filtered(tree, name, node)
 
     # Children first: a parent's wrap then takes them as they are to be.
     for node in reversed(list(_walk(tree))):
@@ -249,6 +300,12 @@ def wrap(tree: nodes.Template) -> None:
             # Walking `loop` for each of its own passes would make every loop quadratic.
             case nodes.Call(node=nodes.Getattr() as method) if method.attr != "cycle":
                 method.node = filtered(TOLL, method.node)
+
+
+def _filtered(tree: nodes.Template, name: str, node: nodes.Node) -> nodes.Filter:
+    made = nodes.Filter(cast("nodes.Expr", node), name, [], [], None, None, lineno=node.lineno)
+    made.environment = tree.environment
+    return made
 
 
 def _joined(node: nodes.Concat, filtered: Any) -> nodes.Filter:

@@ -156,3 +156,45 @@ def test_the_clock_stops_what_the_counts_do_not_see() -> None:
     template = Template("html", "{% for i in range(1000) %}{{ i }}{% endfor %}", autoescape=False)
     with pytest.raises(RenderError, match="CPU"):
         template.render({}, Budget(RenderBounds(cpu_s=0.0)))
+
+
+LINKS = (
+    '<a href="{{ x }}">a</a>',
+    "<a href = {{ x|safe }}>a</a>",
+    '<a href="{% if x %}{{ x }}{% else %}/{% endif %}">a</a>',
+    '<a href="{% for one in [1] %}{{ missing }}{{ x ~ "?a" }}{% endfor %}">a</a>',
+    "<img SRC='{{ x|default(1) }}'>",
+)
+
+
+@pytest.mark.parametrize("source", LINKS)
+@pytest.mark.parametrize(
+    "link",
+    ["javascript:alert(1)", " JaVa\tScript\n:x", "\x01vbscript:x", "data:text/html,x", "java&#115;cript&colon;x"],
+)
+def test_a_variable_begins_no_link_that_runs_code(source: str, link: str) -> None:
+    """However it is spelt; the words name the line and not the value."""
+    with pytest.raises(RenderError, match=r"^html: line 1: a link that a variable begins with javascript:"):
+        render(source, {"x": link}, autoescape=True)
+
+
+@pytest.mark.parametrize("source", LINKS)
+@pytest.mark.parametrize(
+    "link", ["https://acme.example/javascript:x", "mailto:a@acme.example", "data:image/png;base64,AA", "/data", ""]
+)
+def test_other_links_stay(source: str, link: str) -> None:
+    """Schemes that only open something, a picture in the mail itself, and the words elsewhere in a link."""
+    assert link in render(source, {"x": link}, autoescape=True)
+
+
+def test_the_words_stay_where_no_link_begins() -> None:
+    """In prose, in a link's later parts, and in a text part."""
+    source = '<p title="{{ x }}">{{ x }}</p><a href="https://acme.example/?q={{ x }}">javascript: {{ x }}</a>'
+    assert render(source, {"x": "javascript:x"}, autoescape=True).count("javascript:x") == 4
+    assert render('href="{{ x }}"', {"x": "javascript:x"}) == 'href="javascript:x"'
+
+
+def test_a_template_spells_no_link_that_runs_code() -> None:
+    """Refused at compile, with the line."""
+    with pytest.raises(TemplateRefusedError, match=r"^html line 3: a link may not begin"):
+        Template("html", "{{ a }}\n<p>\n<a href='javascript:x'>", autoescape=True)
