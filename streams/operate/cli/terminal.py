@@ -88,7 +88,7 @@ def print_json(data: Any) -> None:
 def _plain(value: Any) -> Any:
     if isinstance(value, Path):
         return str(value)
-    raise NotImplementedError(f"no JSON for {type(value)}")
+    raise TypeError(f"no JSON for {type(value)}")
 
 
 def room() -> int:
