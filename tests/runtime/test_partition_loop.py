@@ -13,7 +13,8 @@ import pytest
 from schemas import topics
 from streams.runtime.children import Child, spawn
 from streams.runtime.cluster import Publisher
-from streams.runtime.settings import Settings
+from streams.runtime.settings import KafkaSettings, Settings
+from streams.runtime.topic_admin import apply_topics
 from tests.runtime.builders import deployed, read, until
 from tests.runtime.toy_worker import POISON
 
@@ -76,3 +77,22 @@ def test_effects_are_there_exactly_once_whenever_the_worker_is_killed(
         key, what = message.key() or b"", (message.value() or b"").split()[1]
         highest[key] += what != b"rejected"
     assert counts == {b"p/" + key: count for key, count in highest.items()}
+
+
+def test_a_worker_that_was_given_nothing_takes_its_partitions_when_they_show(
+    kafka_bootstrap: str, topic_prefix: str, tmp_path: Path
+) -> None:
+    """A broker that has just started shows topics without partitions: the group looks again within seconds."""
+    kafka = KafkaSettings(
+        bootstrap=kafka_bootstrap, prefix=topic_prefix, gate_partitions=2, slots=2, session_timeout_s=6.0
+    )
+    settings = Settings(data_dir=tmp_path / "data", kafka=kafka)
+    log = tmp_path / "log"
+    worker = start(settings, log)
+    try:
+        until(lambda: b"partitions=() event=assigned" in log.read_bytes(), "an assignment of nothing")
+        apply_topics(settings)
+        publish(settings, range(1, 97))
+        until(lambda: len(read(settings, "sends.marketing")) >= 96, "effects")
+    finally:
+        worker.stop()

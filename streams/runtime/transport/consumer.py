@@ -17,6 +17,9 @@ from streams.runtime.transport.ledger import Ledger
 
 # A fetch waits this long for its first byte.  Data answers at once; it only bounds how stale an empty answer is.
 FETCH_WAIT_MS = 250
+# A broker that has just started answers for topics whose leaders it does not know yet as if they had no partitions.  A
+# group that is balanced at that moment owns nothing until its leader looks at the topics again: aiokafka's 5 minutes.
+METADATA_AGE_MS = 3_000
 
 
 class EvenpostConsumerThread(AIOKafkaConsumerThread):
@@ -36,6 +39,7 @@ class EvenpostConsumerThread(AIOKafkaConsumerThread):
             max_poll_interval_ms=int(conf.broker_max_poll_interval * 1000),
             max_partition_fetch_bytes=conf.consumer_max_fetch_size,
             fetch_max_wait_ms=FETCH_WAIT_MS,
+            metadata_max_age_ms=METADATA_AGE_MS,
             request_timeout_ms=int(conf.broker_request_timeout * 1000),
             session_timeout_ms=int(conf.broker_session_timeout * 1000),
             rebalance_timeout_ms=int(conf.broker_rebalance_timeout * 1000),
