@@ -109,10 +109,6 @@ class GroupReader:
         """What the group committed, with its metadata.  Raises KafkaException: not known is not "nothing committed"."""
         return known(self._consumer.committed(list(partitions), timeout=TIMEOUT_S))
 
-    def seek(self, topic: str, partition: int, offset: int) -> None:
-        """Read this partition on from there."""
-        self._consumer.seek(TopicPartition(topic, partition, offset))
-
     def assign_at(self, partitions: Sequence[TopicPartition]) -> None:
         """Within `on_assign`: start at these offsets."""
         self._consumer.assign(list(partitions))
