@@ -75,7 +75,7 @@ class Feedback:
         self._member = member
         self._keys = SuppressionKeys(key=load_key(settings, "address_id"), version=settings.secrets.address_id_version)
         self._producer = RecordProducer(settings.kafka, client_id=f"evenpost-{member}")
-        self.app = make_app("feedback", settings)
+        self.app = make_app("feedback", settings, member=member)
         self.ownership = Ownership(self.app, lambda partition: RequestOwner(partition, self))
 
         @self.app.agent(self.app.source(topics.SUPPRESSION_REQUESTS.name), name="feedback-requests")

@@ -80,7 +80,7 @@ class Gate:
             address_key_version=settings.secrets.address_id_version,
             providers=settings.providers,
         )
-        self.app = make_app("gate", settings)
+        self.app = make_app("gate", settings, member=member)
         self._offsets = GroupOffsets(settings.kafka, self.app.conf.id)
         self._threads = ThreadPoolExecutor(settings.kafka.gate_partitions, thread_name_prefix="gate")
         self.ownership = Ownership(self.app, self._partition)

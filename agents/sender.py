@@ -300,7 +300,7 @@ class Sender:
             address_key_version=settings.secrets.address_id_version,
             retry_scale=settings.mail.retry_scale,
         )
-        self.app: EvenpostApp = make_app("sender", settings)
+        self.app: EvenpostApp = make_app("sender", settings, member=member)
         self.ownership = Ownership(self.app, lambda slot: SlotOwner(slot, self))
         self._background: set[asyncio.Task[None]] = set()
         for name in _LANES:

@@ -11,6 +11,7 @@ from yarl import URL
 
 from streams.runtime.settings import Settings
 from streams.runtime.transport import EvenpostTransport, Ledger
+from streams.runtime.transport.assignor import CoPartitionedAssignor
 
 # How many records one poll hands over; bounds what a rebalance throws away (FAUST.md 21).  A poll takes some turns of
 # the event loop, a busy sender's turn 0.2 s, and aiokafka asks for no partition's news before it is rid of what it has:
@@ -27,7 +28,10 @@ class EvenpostApp(faust.App):
     """A Faust app that knows our settings and its ledger."""
 
     settings: Settings
+    member: str
     ledger: Ledger
+    # Who gets which partition (aiokafka's group protocol).
+    group_assignor: type[CoPartitionedAssignor] = CoPartitionedAssignor
 
     def _new_transport(self) -> EvenpostTransport:
         return EvenpostTransport(self.conf.broker_consumer, self, loop=self.loop)
@@ -44,8 +48,8 @@ class EvenpostApp(faust.App):
         )
 
 
-def make_app(role: str, settings: Settings) -> EvenpostApp:
-    """An app whose consumer group is the role's."""
+def make_app(role: str, settings: Settings, *, member: str) -> EvenpostApp:
+    """An app whose consumer group is the role's, and in which this worker is the member of that name."""
     kafka = settings.kafka
     datadir = settings.data_dir / "faust" / role
     datadir.mkdir(parents=True, exist_ok=True)  # Faust makes the last folder only (FAUST.md 11)
@@ -70,5 +74,6 @@ def make_app(role: str, settings: Settings) -> EvenpostApp:
         consumer_auto_offset_reset="earliest",
     )
     app.settings = settings
+    app.member = member
     app.ledger = Ledger()
     return app

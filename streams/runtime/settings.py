@@ -93,6 +93,25 @@ class MailSettings(Section):
     retry_scale: Annotated[float, Field(gt=0)] = 1.0
 
 
+class WorkerSettings(Section):
+    """How a worker is watched and how it ends.
+
+    `http_port` 0 takes a free one (it is in `run/<member>.json`); `static_membership` lets a worker that restarts
+    within `kafka.session_timeout_s` come back to what it had; `sigterm` names which of the two ends SIGTERM asks for.
+    `tries` is how often an event whose handling raises is tried; when of the latest events more than `fuse_share` end
+    in dead-letters that way, the worker stops.  `stalled_s`: where lag grows and the position doesn't for so long, it
+    exits (unset: the role's own figure).
+    """
+
+    http_host: str = "127.0.0.1"
+    http_port: Port = 0
+    static_membership: bool = True
+    sigterm: Literal["restart", "scale-in"] = "restart"
+    tries: Annotated[int, Field(ge=1, le=100)] = 3
+    fuse_share: Annotated[float, Field(gt=0, le=1)] = 0.2
+    stalled_s: Annotated[float, Field(ge=1)] | None = None
+
+
 class SecretSettings(Section):
     """Keys; unset = a file below `data_dir/keys`, made at first use.  Back up `address_id`: it names every address."""
 
@@ -121,6 +140,7 @@ class Settings(BaseSettings):
     smtp: SmtpSettings = SmtpSettings()
     dns: DnsSettings = DnsSettings()
     mail: MailSettings = MailSettings()
+    worker: WorkerSettings = WorkerSettings()
     secrets: SecretSettings = SecretSettings()
 
     @classmethod

@@ -49,7 +49,9 @@ class Inbox:
 
 async def test_what_a_channel_holds_is_handed_over_in_a_few_turns_of_the_loop(tmp_path: Path) -> None:
     """Faust's own iterator gives one record a turn, and a busy sender's turn is long; stale records are dropped."""
-    app = make_app("sender", Settings(data_dir=tmp_path, kafka=KafkaSettings(bootstrap="127.0.0.1:1")))
+    app = make_app(
+        "sender", Settings(data_dir=tmp_path, kafka=KafkaSettings(bootstrap="127.0.0.1:1")), member="sender-0"
+    )
     app.flow_control.resume()
     inbox = Inbox()
     ownership = Ownership(app, lambda _: inbox)
@@ -77,7 +79,9 @@ async def test_what_a_channel_holds_is_handed_over_in_a_few_turns_of_the_loop(tm
 
 async def test_a_full_lane_pauses_itself_alone(tmp_path: Path) -> None:
     """Marketing that waits in thousands keeps no transactional send from being fetched (G6)."""
-    app = make_app("sender", Settings(data_dir=tmp_path, kafka=KafkaSettings(bootstrap="127.0.0.1:1")))
+    app = make_app(
+        "sender", Settings(data_dir=tmp_path, kafka=KafkaSettings(bootstrap="127.0.0.1:1")), member="sender-0"
+    )
     inbox = Inbox({"t.marketing": HIGH})
     ownership = Ownership(app, lambda _: inbox)
     lanes = {TP("t.marketing", 0), TP("t.transactional", 0)}

@@ -70,7 +70,7 @@ def main() -> None:
     logs.configure("INFO")
 
     async def serve() -> int:
-        app = make_app("gate", settings)
+        app = make_app("gate", settings, member="gate-0")
         group = GroupOffsets(settings.kafka, app.conf.id)
         executor = ThreadPoolExecutor(4)
         ownership: Ownership

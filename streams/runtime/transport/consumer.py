@@ -12,7 +12,6 @@ from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, T
 from faust.types import TP
 
 from streams.runtime.clients import aiokafka_security
-from streams.runtime.transport.assignor import CoPartitionedAssignor
 from streams.runtime.transport.ledger import Ledger
 
 # A fetch waits this long for its first byte.  Data answers at once; it only bounds how stale an empty answer is.
@@ -32,7 +31,7 @@ class EvenpostConsumerThread(AIOKafkaConsumerThread):
             group_id=conf.id,
             group_instance_id=conf.consumer_group_instance_id,
             bootstrap_servers=server_list(transport.url, transport.default_port),
-            partition_assignment_strategy=[CoPartitionedAssignor],
+            partition_assignment_strategy=[_ours(self.app).group_assignor],
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             max_poll_records=conf.broker_max_poll_records,

@@ -19,7 +19,9 @@ PARTITION = TP("t.sends.marketing", 0)
 
 async def turns_to_drain(tmp_path: Path, *, suspended: bool = False) -> tuple[int, list[int]]:
     """Turns of the event loop until a fetch of RECORDS was handed over, and the offsets that were."""
-    app = make_app("sender", Settings(data_dir=tmp_path, kafka=KafkaSettings(bootstrap="127.0.0.1:1")))
+    app = make_app(
+        "sender", Settings(data_dir=tmp_path, kafka=KafkaSettings(bootstrap="127.0.0.1:1")), member="sender-0"
+    )
     taken: list[int] = []
 
     async def callback(message: Any) -> None:
