@@ -5,6 +5,7 @@ every road by which Faust commits (timer, rebalance, stop) ends in `force_commit
 """
 
 import asyncio
+from collections.abc import Coroutine
 from typing import Any
 
 import aiokafka
@@ -12,6 +13,7 @@ from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, T
 from faust.types import TP
 
 from streams.runtime.clients import aiokafka_security
+from streams.runtime.transport import membership
 from streams.runtime.transport.ledger import Ledger
 
 # A fetch waits this long for its first byte.  Data answers at once; it only bounds how stale an empty answer is.
@@ -19,10 +21,41 @@ FETCH_WAIT_MS = 250
 # A broker that has just started answers for topics whose leaders it does not know yet as if they had no partitions.  A
 # group that is balanced at that moment owns nothing until its leader looks at the topics again: aiokafka's 5 minutes.
 METADATA_AGE_MS = 3_000
+# The coordinator answers a heartbeat in a millisecond or two; while a rebalance holds its connection it does not, and
+# the session (6-12 s) must not run out while we wait.
+ANSWER_LIMIT_S = 5.0
 
 
 class EvenpostConsumerThread(AIOKafkaConsumerThread):
     """The thread that runs aiokafka: our assignor, committed records only."""
+
+    # Under which standing the partitions owned now were assigned; None between a revocation and an assignment.
+    assigned: membership.Standing | None = None
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Note that nothing is ours while the group is balanced."""
+        self.assigned = None
+        await super().on_partitions_revoked(revoked)
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """Note the standing before any owner can ask for it."""
+        self.assigned = membership.standing(self._coordinator())
+        await super().on_partitions_assigned(assigned, generation_id)
+
+    def _coordinator(self) -> Any:
+        return getattr(self._consumer, "_coordinator", None)
+
+    async def confirmed(self) -> bool:
+        """See `EvenpostConsumer.confirmed`; runs in this thread."""
+        assigned = self.assigned
+        if assigned is None or not await membership.confirmed(self._coordinator(), assigned):
+            return False
+        return self.assigned == assigned
+
+    async def leave(self) -> None:
+        """See `EvenpostConsumer.leave`; runs in this thread."""
+        if self._coordinator() is not None:
+            await membership.leave(self._coordinator(), self.app.conf.consumer_group_instance_id)
 
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
         conf = self.app.conf
@@ -68,8 +101,37 @@ class EvenpostConsumerThread(AIOKafkaConsumerThread):
 class EvenpostConsumer(Consumer):
     """Faust's consumer: what may be committed comes from the ledger."""
 
+    _thread: EvenpostConsumerThread
+
     def _new_consumer_thread(self) -> EvenpostConsumerThread:
         return EvenpostConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    async def confirmed(self) -> bool:
+        """Whether the partitions are still ours: a heartbeat sent now, in the assignment's generation, was answered.
+
+        False for every other answer, a rebalance in progress included, and for none within ANSWER_LIMIT_S.
+        """
+        try:
+            return bool(await self._in_thread(self._thread.confirmed()))
+        except Exception as error:  # noqa: BLE001  # whatever it was: not confirmed
+            self.log.warning("Assignment not confirmed: %r", error)
+            return False
+
+    async def leave(self) -> None:
+        """Leave the group for good, so that its partitions move at once: after the last commit, before `app.stop`.
+
+        A failure is logged: the group then notices by the session's timeout.
+        """
+        self._thread.assigned = None
+        try:
+            await self._in_thread(self._thread.leave())
+        except Exception as error:  # noqa: BLE001  # the process ends all the same
+            self.log.warning("Did not leave the group: %r", error)
+
+    async def _in_thread(self, work: Coroutine[Any, Any, Any]) -> Any:
+        """Run in aiokafka's loop, beside its queue of calls: a commit that waits there must not hold this up."""
+        there = asyncio.run_coroutine_threadsafe(work, self._thread.thread_loop)
+        return await asyncio.wait_for(asyncio.wrap_future(there), ANSWER_LIMIT_S)
 
     async def _drain_messages(self, fetcher: Any) -> None:
         """Hand over what was fetched, in one turn of the event loop while the flow is active (FAUST.md 18).
