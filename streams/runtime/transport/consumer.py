@@ -13,7 +13,7 @@ from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, T
 from faust.types import TP
 
 from streams.runtime.clients import aiokafka_security
-from streams.runtime.transport import membership
+from streams.runtime.transport import membership, static_member
 from streams.runtime.transport.ledger import Ledger
 
 # A fetch waits this long for its first byte.  Data answers at once; it only bounds how stale an empty answer is.
@@ -59,10 +59,11 @@ class EvenpostConsumerThread(AIOKafkaConsumerThread):
 
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
         conf = self.app.conf
-        return aiokafka.AIOKafkaConsumer(
+        return static_member.consumer(
             client_id=conf.broker_client_id,
             group_id=conf.id,
             group_instance_id=conf.consumer_group_instance_id,
+            on_taken=_ours(self.app).on_member_taken,
             bootstrap_servers=server_list(transport.url, transport.default_port),
             partition_assignment_strategy=[_ours(self.app).group_assignor],
             enable_auto_commit=False,
