@@ -4,6 +4,7 @@ Topics are raw bytes and `acks=False`: offsets are the ledger's.  No web server,
 of Faust's: state lives in `streams.runtime.tables`.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import faust
@@ -31,6 +32,8 @@ class EvenpostApp(faust.App):
     settings: Settings
     member: str
     ledger: Ledger
+    # Told, in aiokafka's thread, that another process joined the group under this member's name.
+    on_member_taken: Callable[[], None]
     # Who gets which partition (aiokafka's group protocol).
     group_assignor: type[CoPartitionedAssignor] = CoPartitionedAssignor
 
@@ -73,8 +76,10 @@ def make_app(role: str, settings: Settings, *, member: str) -> EvenpostApp:
         broker_max_poll_records=MAX_POLL_RECORDS,
         broker_credentials=None,
         consumer_auto_offset_reset="earliest",
+        consumer_group_instance_id=member if settings.worker.static_membership else None,
     )
     app.settings = settings
     app.member = member
+    app.on_member_taken = lambda: None
     app.ledger = Ledger()
     return app
