@@ -31,13 +31,16 @@ from streams.delivery.outcomes import OutcomeSettings
 from streams.delivery.pool import SlotConnections
 from streams.delivery.routes import Router
 from streams.runtime import worker
+from streams.runtime.addresses import of_this_host
 from streams.runtime.app import EvenpostApp, make_app
 from streams.runtime.dead_letters import DeadLetter, bury
 from streams.runtime.keys import load_key
+from streams.runtime.local_state import held_on_disk
 from streams.runtime.ownership import Ownership
 from streams.runtime.producer import RecordProducer
 from streams.runtime.settings import Settings
 from streams.runtime.tables import PartitionTable
+from streams.runtime.transport.assignor import CoPartitionedAssignor
 
 log = structlog.get_logger(__name__)
 
@@ -301,6 +304,12 @@ class Sender:
             retry_scale=settings.mail.retry_scale,
         )
         self.app: EvenpostApp = make_app("sender", settings, member=member)
+        self.app.group_assignor = CoPartitionedAssignor(
+            member=member,
+            held=held_on_disk(settings, member),
+            addresses=lambda: of_this_host(settings.smtp),
+            slots=self.world.binds,
+        )
         self.ownership = Ownership(self.app, lambda slot: SlotOwner(slot, self))
         self._background: set[asyncio.Task[None]] = set()
         for name in _LANES:

@@ -10,6 +10,7 @@ from typing import Any
 import faust
 from yarl import URL
 
+from streams.runtime.local_state import held_on_disk
 from streams.runtime.settings import Settings
 from streams.runtime.transport import EvenpostTransport, Ledger
 from streams.runtime.transport.assignor import CoPartitionedAssignor
@@ -35,7 +36,7 @@ class EvenpostApp(faust.App):
     # Told, in aiokafka's thread, that another process joined the group under this member's name.
     on_member_taken: Callable[[], None]
     # Who gets which partition (aiokafka's group protocol).
-    group_assignor: type[CoPartitionedAssignor] = CoPartitionedAssignor
+    group_assignor: CoPartitionedAssignor
 
     def _new_transport(self) -> EvenpostTransport:
         return EvenpostTransport(self.conf.broker_consumer, self, loop=self.loop)
@@ -82,4 +83,5 @@ def make_app(role: str, settings: Settings, *, member: str) -> EvenpostApp:
     app.member = member
     app.on_member_taken = lambda: None
     app.ledger = Ledger()
+    app.group_assignor = CoPartitionedAssignor(member=member, held=held_on_disk(settings, member))
     return app

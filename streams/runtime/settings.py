@@ -4,6 +4,7 @@
 Secrets are files below `data_dir/keys` by default (made at first use) or given as values, and are masked when shown.
 """
 
+import ipaddress
 import os
 from pathlib import Path
 from typing import Annotated, Literal
@@ -49,7 +50,11 @@ class ClickHouseSettings(Section):
 
 
 class SmtpSettings(Section):
-    """How mail leaves: by MX or one smarthost.  Times in seconds, after RFC 5321 4.5.3.2."""
+    """How mail leaves: by MX or one smarthost.  Times in seconds, after RFC 5321 4.5.3.2.
+
+    `addresses`, comma-separated addresses or networks, are what this host's senders can bind; empty = those of its
+    interfaces.
+    """
 
     route: str = "mx"
     port: Port = 25
@@ -57,6 +62,7 @@ class SmtpSettings(Section):
     connections_per_host: Annotated[int, Field(ge=1, le=100)] = 4
     connections_per_slot: Annotated[int, Field(ge=1, le=1000)] = 16
     messages_per_connection: Annotated[int, Field(ge=1, le=100_000)] = 100
+    addresses: str = ""
     idle_s: float = 10.0
     connect_timeout_s: float = 30.0
     command_timeout_s: float = 300.0
@@ -72,6 +78,16 @@ class SmtpSettings(Section):
         host, _, port = rest.rpartition(":")
         if kind != "smarthost" or not host or not port.isdecimal() or not 0 < int(port) <= MAX_PORT:
             raise ValueError("must be 'mx' or 'smarthost:HOST:PORT'")
+        return value
+
+    @field_validator("addresses")
+    @classmethod
+    def _addresses(cls, value: str) -> str:
+        for text in filter(None, (part.strip() for part in value.split(","))):
+            try:
+                ipaddress.ip_network(text, strict=False)
+            except ValueError as error:
+                raise ValueError(f"must be addresses or networks, comma-separated; {text!r} is neither") from error
         return value
 
 

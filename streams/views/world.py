@@ -22,6 +22,7 @@ from schemas.events import (
     Suppression,
     Tenant,
 )
+from streams.views.suppressions import SuppressionsInMemory, SuppressionStore
 
 CampaignStatus = Literal["running", "paused", "cancelled"]
 # The most restrictive word wins, whoever said it (DESIGN.md, topics).
@@ -41,7 +42,8 @@ class BadRecordError(ValueError):
 class World:
     """Folded compacted topics.  Written by one thread, read by others: each update is one dict assignment."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, suppressions: SuppressionStore | None = None) -> None:
+        """`suppressions` keeps those entries; in memory, if none is given."""
         self.tenants: dict[str, Tenant] = {}
         self.campaigns: dict[str, Campaign] = {}
         self.contents: dict[str, Content] = {}
@@ -49,7 +51,7 @@ class World:
         self.egress: dict[str, Egress] = {}
         self.conditions: dict[str, Condition] = {}
         self.leases: dict[str, Lease] = {}
-        self.suppressions: dict[str, dict[str, Suppression]] = {}
+        self.suppressions: SuppressionStore = SuppressionsInMemory() if suppressions is None else suppressions
         self.offsets: dict[str, int] = {}
         self._shapes: dict[str, tuple[Campaign, str]] = {}
         self._versions: dict[str, tuple[Campaign, Tenant | None, str]] = {}
@@ -66,7 +68,7 @@ class World:
                 (topics.EGRESS, self.egress),
                 (topics.CONDITIONS, self.conditions),
                 (topics.LEASES, self.leases),
-                (topics.SUPPRESSIONS, self.suppressions),
+                (topics.SUPPRESSIONS, {}),  # kept by the store
             )
         }
 
@@ -83,13 +85,12 @@ class World:
         expected = _key_of(event)
         if expected is not None and expected != key:
             raise BadRecordError(topic, key, f"the key must be {expected!r}, made from the body")
-        self._put(topic, table, key, event)
+        if isinstance(event, Suppression):
+            self.suppressions.put(key, event, value)
+        else:
+            self._put(topic, table, key, event)
 
     def _put(self, topic: str, table: dict[str, Any], key: str, event: Any) -> None:
-        if isinstance(event, Suppression):
-            entries = self.suppressions.get(event.address_id, {})
-            self.suppressions[event.address_id] = entries | {key: event}
-            return
         if isinstance(event, Campaign):
             self._shapes[key] = event, ids.campaign_shape(event)
         table[key] = event
@@ -98,12 +99,7 @@ class World:
 
     def _remove(self, topic: str, table: dict[str, Any], key: str) -> None:
         if topic == topics.SUPPRESSIONS.name:
-            address = key.rpartition("/")[2]
-            left = {name: entry for name, entry in self.suppressions.get(address, {}).items() if name != key}
-            if left:
-                self.suppressions[address] = left
-            else:
-                self.suppressions.pop(address, None)
+            self.suppressions.remove(key)
             return
         table.pop(key, None)
         if topic == topics.CAMPAIGNS.name:
@@ -161,9 +157,17 @@ class World:
             self._pools = edits, known
         return known.get(pool, ())
 
+    def binds(self) -> dict[int, str | None]:
+        """Each slot in use, with the local address that it must be sent from; None = any host will do."""
+        return {
+            one.slot: one.via.address if one.via.kind == "bind" else None
+            for one in list(self.egress.values())  # copied in one step, as above
+            if one.state != "spare"
+        }
+
     def suppressed(self, address_id: str, *, tenant: str, channel: str, now: datetime) -> Iterator[Suppression]:
         """Each entry that keeps this address from getting the tenant's mail now."""
-        for entry in self.suppressions.get(address_id, {}).values():
+        for entry in self.suppressions.entries(address_id):
             if entry.channel != channel or (entry.until is not None and entry.until <= now):
                 continue
             if entry.scope in {"global", f"tenant:{tenant}"}:
@@ -181,5 +185,7 @@ def _key_of(event: Any) -> str | None:
             return str(event.slot)
         case Control():
             return f"{event.target}/{event.key}"
+        case Suppression():
+            return ids.suppression_key(event.scope, event.channel, event.reason, event.address_id)
         case _:
             return None

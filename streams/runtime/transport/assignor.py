@@ -1,52 +1,134 @@
-"""Partition assignment: partition p of every topic of one width goes to one worker, evenly (FAUST.md 12).
+"""The group protocol's side of assignment: what members say of themselves, and what the leader tells them.
 
-Both lanes of a slot, and the three sources of a gate partition, must land together: their owner is the only one
-who decides for that slot or those persons.  With n members, partition p of P goes to member p*n//P in the order
-of their ids, so no two members differ by more than one.
+1. On each join a member says (as JSON in the protocol's user data) its name, the addresses it can bind, and what it
+   holds: what it was assigned last or, at the start, what it has local state of.
+2. The leader makes the plan (`streams.runtime.assignment`) and tells each member its partitions, and which addresses
+   the members have: so that a member whose slot binds another's address knows that asking again would help.
+
+A static member that restarts gets its old assignment from the broker, and nobody is asked (KIP-345).  A member of an
+older version says nothing of itself and is told what it knows.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, TypeVar
 
+import msgspec
+import structlog
 from aiokafka.cluster import ClusterMetadata
 from aiokafka.coordinator.assignors.abstract import AbstractPartitionAssignor
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment, ConsumerProtocolMemberMetadata
 
+from streams.runtime.addresses import NOWHERE, Addresses
+from streams.runtime.assignment import Member, plan
 
-def share(partitions: int, members: list[str]) -> dict[str, list[int]]:
-    """Which partitions of a topic with so many go to whom."""
-    shares: dict[str, list[int]] = {member: [] for member in members}
-    for partition in range(partitions):
-        shares[members[partition * len(members) // partitions]].append(partition)
-    return shares
+log = structlog.get_logger(__name__)
+
+_Words = TypeVar("_Words", "Introduction", "Told")
+
+# Version 0 of Kafka's own frame: topics and user data, nothing behind them.  Brokers and tools read it as well.
+PROTOCOL: Final = 0
+# Of what we put into the user data; a reader ignores fields that it does not know.
+VERSION: Final = 1
+
+
+class Introduction(msgspec.Struct, frozen=True, kw_only=True):
+    """A member of itself.
+
+    `asked` counts its wishes for a new plan: to a follower that joins again and says nothing new, the broker gives its
+    old assignment, and no plan is made.
+    """
+
+    version: int = VERSION
+    member: str = ""
+    addresses: tuple[str, ...] = ()
+    held: tuple[int, ...] = ()
+    asked: int = 0
+
+
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """The leader to each member: the addresses of all."""
+
+    version: int = VERSION
+    addresses: tuple[str, ...] = ()
 
 
 class CoPartitionedAssignor(AbstractPartitionAssignor):
-    """The group protocol's side of `share`."""
+    """Made once for each app; aiokafka calls it in its own thread.
+
+    `slots` gives the slots in use with the address that each binds; only the sender's app has any.
+    """
 
     name = "evenpost-copartitioned"
-    version = 1
 
-    @classmethod
+    def __init__(
+        self,
+        *,
+        member: str,
+        held: Iterable[int] = (),
+        addresses: Callable[[], Addresses] = lambda: NOWHERE,
+        slots: Callable[[], Mapping[int, str | None]] = dict,
+    ) -> None:
+        self._member = member
+        self._addresses = addresses
+        self._slots = slots
+        self._asked = 0
+        self.held: frozenset[int] = frozenset(held)
+        self.published = NOWHERE
+        self.everybodys = NOWHERE
+
+    def ask(self) -> None:
+        """Have something new to say, so that the next join makes a plan."""
+        self._asked += 1
+
+    def metadata(self, topics: Iterable[str]) -> ConsumerProtocolMemberMetadata:
+        """What this member says of itself."""
+        self.published = self._addresses()
+        said = Introduction(
+            member=self._member, addresses=self.published.texts(), held=tuple(sorted(self.held)), asked=self._asked
+        )
+        return ConsumerProtocolMemberMetadata(PROTOCOL, sorted(topics), msgspec.json.encode(said))
+
     def assign(
-        cls, cluster: ClusterMetadata, members: Mapping[str, ConsumerProtocolMemberMetadata]
+        self, cluster: ClusterMetadata, members: Mapping[str, ConsumerProtocolMemberMetadata]
     ) -> dict[str, ConsumerProtocolMemberAssignment]:
-        """Give each member its partitions of the topics that it subscribed to."""
-        plan: dict[str, dict[str, list[int]]] = {member: {} for member in members}
-        for topic in sorted({topic for metadata in members.values() for topic in metadata.subscription}):
-            subscribed = sorted(member for member, metadata in members.items() if topic in metadata.subscription)
-            for member, partitions in share(len(cluster.partitions_for_topic(topic) or ()), subscribed).items():
-                if partitions:
-                    plan[member][topic] = partitions
+        """As leader: each member's partitions."""
+        said = {member: _read(metadata.user_data, Introduction) for member, metadata in members.items()}
+        found = [_member(member, metadata, said[member]) for member, metadata in members.items()]
+        topics = {topic for member in found for topic in member.topics}
+        widths = {topic: len(cluster.partitions_for_topic(topic) or ()) for topic in topics}
+        plans = plan({topic: width for topic, width in widths.items() if width}, found, self._slots())
+        everybodys = Addresses.of(text for one in said.values() for text in one.addresses)
+        told = msgspec.json.encode(Told(addresses=everybodys.texts()))
+        log.info(
+            "group planned",
+            members=len(found),
+            sizes=",".join(str(sum(map(len, plans[member.id].values()))) for member in found),
+        )
         return {
-            member: ConsumerProtocolMemberAssignment(cls.version, sorted(topics.items()), b"")
-            for member, topics in plan.items()
+            member: ConsumerProtocolMemberAssignment(PROTOCOL, sorted(topics.items()), told)
+            for member, topics in plans.items()
         }
 
-    @classmethod
-    def metadata(cls, topics: list[str]) -> ConsumerProtocolMemberMetadata:
-        """What a member says of itself: its topics."""
-        return ConsumerProtocolMemberMetadata(cls.version, list(topics), b"")
+    def on_assignment(self, assignment: ConsumerProtocolMemberAssignment) -> None:
+        """Remember what this member holds, and what the leader told."""
+        self.held = frozenset(number for _, numbers in assignment.assignment for number in numbers)
+        self.everybodys = Addresses.of(_read(assignment.user_data, Told).addresses)
 
-    @classmethod
-    def on_assignment(cls, assignment: ConsumerProtocolMemberAssignment) -> None:
-        """Nothing is kept of an assignment: the next one stands on its own."""
+
+def _member(id_: str, metadata: Any, said: Introduction) -> Member:
+    return Member(
+        id=id_,
+        name=said.member or id_,
+        topics=frozenset(metadata.subscription),
+        held=frozenset(said.held),
+        can_bind=Addresses.of(said.addresses).can_bind,
+    )
+
+
+def _read(user_data: bytes | None, kind: type[_Words]) -> _Words:
+    """What another member wrote; one of an older or broken version said nothing, and must not stop the group."""
+    try:
+        return msgspec.json.decode(user_data or b"{}", type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        log.warning("a member's words can't be read", kind=kind.__name__)
+        return kind()
