@@ -56,6 +56,10 @@ class Ownership:
         """The partition numbers owned now."""
         return tuple(sorted(self._owners))
 
+    def owner(self, partition: int) -> Owner | None:
+        """The owner of this partition number, if it is ours."""
+        return self._owners.get(partition)
+
     def owners(self) -> Iterable[Owner]:
         """The owners themselves."""
         return self._owners.values()

@@ -63,6 +63,11 @@ class Ledger:
             if tp in self._tracks:
                 self._tracks[tp].committed = offset
 
+    def first_open(self, topic: str, partition: int) -> int | None:
+        """The first offset of the partition that was taken and is not done, if any."""
+        track = self._tracks.get(TopicPartition(topic, partition))
+        return track.taken[0] if track and track.taken else None
+
     def open(self, topic: str, partition: int) -> int:
         """How many events of the partition are taken and not done."""
         track = self._tracks.get(TopicPartition(topic, partition))
