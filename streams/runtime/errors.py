@@ -3,6 +3,7 @@
 RuntimeFault
 ├── FencedError               another worker owns the partition now, or nobody can say: give it up, take it anew
 ├── TransactionAbortedError   nothing of the batch happened: decide it again
+├── MemberTakenError          another process joined the group under this member's name: this one ends
 ├── ClusterUnreachableError   no broker answered: address and fix
 ├── NoBrokerError             no address of a broker is known, and no embedded one runs
 ├── NoWarehouseError          no SQL endpoint is known, and no warehouse worker runs here
@@ -33,6 +34,17 @@ class TransactionAbortedError(RuntimeFault):
     def __init__(self, transactional_id: str, reason: str) -> None:
         super().__init__(f"a transaction of {transactional_id} was aborted: {reason}")
         self.transactional_id = transactional_id
+
+
+class MemberTakenError(RuntimeFault):
+    """Another process joined the group under this member's name (KIP-345); what it owned is that one's now."""
+
+    def __init__(self, member: str, where: str = "") -> None:
+        super().__init__(
+            f"another process{where} runs as member {member!r}: this one ends, or both would take turns; stop one of "
+            "them, or give each a name of its own (--member)"
+        )
+        self.member = member
 
 
 class ClusterUnreachableError(RuntimeFault):
