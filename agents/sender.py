@@ -30,7 +30,7 @@ from streams.delivery.attempt import Attempts, content_key
 from streams.delivery.outcomes import OutcomeSettings
 from streams.delivery.pool import SlotConnections
 from streams.delivery.routes import Router
-from streams.runtime import worker
+from streams.runtime import placement, worker
 from streams.runtime.addresses import of_this_host
 from streams.runtime.app import EvenpostApp, make_app
 from streams.runtime.dead_letters import DeadLetter, bury
@@ -329,6 +329,9 @@ class Sender:
     async def main(self) -> int:
         """Serve until stopped."""
         readiness = worker.Readiness(self.settings, role="sender", member=self.member)
+        self.in_background(
+            placement.watch(self.app, binds=self.world.binds, here=lambda: of_this_host(self.settings.smtp))
+        )
         code = await worker.serve(self.app, self.ownership, readiness, is_ready=lambda: bool(self.ownership.partitions))
         self.replication.close()
         self.producer.close()

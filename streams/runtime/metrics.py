@@ -61,6 +61,16 @@ REBALANCES = _counter(
     "Assignments that this worker was given.",
     "More than one a minute: workers die or sessions time out; look at evenpost_loop_delay_seconds and restarts.",
 )
+PLAN_REQUESTS = _counter(
+    "evenpost_plan_requests_total",
+    "Times that this worker asked its group for a new plan, since a slot's address is with another worker.",
+    "More than a few after a change of egress: two workers don't see the same `egress`, or addresses come and go.",
+)
+SLOTS_WITHOUT_ADDRESS = _gauge(
+    "evenpost_slots_without_address",
+    "Slots owned here that bind an address which no worker of the group has; their mail comes back and waits.",
+    "Above 0: give the address to a host (or name it in smtp.addresses), or correct the slot's `via`.",
+)
 LOOP_DELAY = _gauge(
     "evenpost_loop_delay_seconds",
     "How late the worker's event loop last ran a timer.",

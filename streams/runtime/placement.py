@@ -1,0 +1,98 @@
+"""Asks the group for a new plan when a slot is not where its address is.
+
+The leader plans when members come and go, not when `egress` or an interface changes.  So each worker looks every
+second at what it holds:
+
+1. A slot that binds an address which this host lacks and another member has: a new plan would move it.
+2. A slot of others that binds an address which only this host has, and had not when the plan was made: likewise.
+3. A slot whose address nobody has stays: it is told (log and metric), its sends come back to the gate and wait.
+
+What is seen twice in a row is asked for: at most once in FIRST_S, and where asking changed nothing ever more rarely.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
+from typing import Any, Final
+
+import structlog
+
+from streams.runtime.addresses import Addresses
+from streams.runtime.metrics import PLAN_REQUESTS, SLOTS_WITHOUT_ADDRESS
+from streams.runtime.transport.assignor import CoPartitionedAssignor
+
+log = structlog.get_logger(__name__)
+
+LOOK_S: Final = 1.0
+# A new plan makes every member stop for a second or so: a change of egress in several steps is worth one.
+FIRST_S: Final = 10.0
+# A leader whose view stays behind may plan as before: asking doubles its distance up to this.
+LAST_S: Final = 600.0
+
+Binds = Mapping[int, str | None]
+Cause = frozenset[tuple[int, str]]
+
+
+def misplaced(held: AbstractSet[int], binds: Binds, *, here: Addresses, everybodys: Addresses) -> Cause:
+    """The slots that a new plan would move, with their addresses."""
+
+    def elsewhere(slot: int, address: str) -> bool:
+        if slot in held:
+            return everybodys.can_bind(address) and not here.can_bind(address)
+        return here.can_bind(address) and not everybodys.can_bind(address)
+
+    return frozenset(
+        (slot, address) for slot, address in binds.items() if address is not None and elsewhere(slot, address)
+    )
+
+
+def homeless(held: AbstractSet[int], binds: Binds, *, here: Addresses, everybodys: Addresses) -> frozenset[int]:
+    """The slots held here whose address nobody has."""
+    return frozenset(
+        slot
+        for slot, address in binds.items()
+        if slot in held and address is not None and not here.can_bind(address) and not everybodys.can_bind(address)
+    )
+
+
+class Pace:
+    """When the same wish may be said again."""
+
+    def __init__(self) -> None:
+        self._asked_at = float("-inf")
+        self._cause: Cause = frozenset()
+        self._wait = FIRST_S
+
+    def allows(self, cause: Cause, now: float) -> bool:
+        """Whether to ask now."""
+        return now >= self._asked_at + (self._wait if cause == self._cause else FIRST_S)
+
+    def asked(self, cause: Cause, now: float) -> None:
+        """Note that it was asked for."""
+        self._wait = min(self._wait * 2, LAST_S) if cause == self._cause else FIRST_S
+        self._asked_at, self._cause = now, cause
+
+
+async def watch(app: Any, *, binds: Callable[[], Binds], here: Callable[[], Addresses]) -> None:
+    """Look until cancelled."""
+    assignor: CoPartitionedAssignor = app.group_assignor
+    pace, before, told = Pace(), Cause(), frozenset[int]()
+    loop = asyncio.get_running_loop()
+    while True:
+        await asyncio.sleep(LOOK_S)
+        seen = {"here": here(), "everybodys": assignor.everybodys}
+        without = homeless(assignor.held, binds(), **seen)
+        SLOTS_WITHOUT_ADDRESS.set(len(without))
+        if without - told:
+            log.error("no worker has the address of a slot: its mail comes back and waits", slots=_text(without))
+        told = without
+        cause = misplaced(assignor.held, binds(), **seen)
+        if cause and cause == before and pace.allows(cause, loop.time()) and await app.consumer.rejoin():
+            pace.asked(cause, loop.time())
+            PLAN_REQUESTS.inc()
+            log.info("slots are not where their addresses are: a new plan is asked for", slots=_text(dict(cause)))
+        before = cause
+
+
+def _text(slots: Any) -> str:
+    return ",".join(map(str, sorted(slots)))
