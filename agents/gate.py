@@ -11,9 +11,11 @@ from typing import Any, Final
 from agents.views import replicate
 from schemas import topics
 from streams.gate.desk import Desk, DeskSettings, Emission, Source
-from streams.gate.outcomes import dead_letter
+from streams.gate.outcomes import failed_letter
 from streams.runtime import worker
 from streams.runtime.app import make_app
+from streams.runtime.dead_letters import Failure
+from streams.runtime.fuse import Fuse
 from streams.runtime.keys import load_key
 from streams.runtime.ownership import Ownership
 from streams.runtime.partition_loop import PartitionLoop, Received
@@ -46,13 +48,13 @@ class Decisions:
         """Decide one event."""
         return self._desk.receive(_source(received), received.value, now)
 
-    def reject(self, received: Received, now: datetime, error: Exception) -> Sequence[Emission]:
+    def reject(self, received: Received, now: datetime, failure: Failure) -> Sequence[Emission]:
         """End an event that could not be decided."""
-        return self._desk.reject(_source(received), received.value, now, type(error).__name__)
+        return self._desk.reject(_source(received), received.value, now, failure)
 
-    def bury(self, received: Received, error: Exception) -> Emission:
+    def bury(self, received: Received, failure: Failure) -> Emission:
         """A dead letter alone."""
-        return dead_letter(_source(received), received.value, "internal error", type(error).__name__)
+        return failed_letter(_source(received), received.value, failure)
 
 
 def _source(received: Received) -> Source:
@@ -83,6 +85,7 @@ class Gate:
         self.app = make_app("gate", settings, member=member)
         self._offsets = GroupOffsets(settings.kafka, self.app.conf.id)
         self._threads = ThreadPoolExecutor(settings.kafka.gate_partitions, thread_name_prefix="gate")
+        self._fuse = Fuse(settings.worker.fuse_share)
         self.ownership = Ownership(self.app, self._partition)
         for name in SOURCES:
             self._source(name)
@@ -106,6 +109,8 @@ class Gate:
             may_decide=self._replication.fresh,
             on_failure=self.ownership.fail,
             on_worked=self.ownership.resume,
+            is_owner=self.ownership.confirmed,
+            fuse=self._fuse,
         )
 
     def _decider(self, partition: int, table: PartitionTable) -> Decisions:

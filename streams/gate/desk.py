@@ -18,7 +18,7 @@ from schemas.events import Recipient, Return, Rule, Send
 from streams.gate.decode import Broken, Names, name_event, read_recipient
 from streams.gate.drafts import KINDS, draft, named_draft
 from streams.gate.origin import forwarded, original
-from streams.gate.outcomes import Outcomes, dead_letter
+from streams.gate.outcomes import Outcomes, dead_letter, failed_letter
 from streams.gate.person import Entry, Person, Stage
 from streams.gate.release import Release, closed
 from streams.gate.settling import Dealt, Ended, Settling
@@ -26,6 +26,7 @@ from streams.gate.state import State
 from streams.gate.terms import DeskSettings, Emission, Source
 from streams.gate.verdict import Case, expiry, waiting_rule
 from streams.gate.waiting import NEW, RETURNED, WaitingRoom, pack
+from streams.runtime.dead_letters import Failure
 from streams.views.world import World
 
 __all__ = ["Desk", "DeskSettings", "Emission", "Source"]
@@ -91,20 +92,20 @@ class Desk:
         """When `release` has something to do again; None when nothing waits."""
         return self._release.next_release(now)
 
-    def reject(self, source: Source, value: bytes | None, now: datetime, error_name: str) -> list[Emission]:
+    def reject(self, source: Source, value: bytes | None, now: datetime, failure: Failure) -> list[Emission]:
         """For an event that an internal error stopped: a dead letter, beside a final `rejected` where it has names."""
-        letter = dead_letter(source, value, "internal error", error_name)
         if source.topic == topics.RETURNS.name:
-            return self._reject_return(source, value, now, error_name)
+            return self._reject_return(source, value, now, failure)
+        letter = failed_letter(source, value, failure)
         names = name_event(value) if source.topic in KINDS else None
         if names is None:
             return [letter]
         origin = original(source, value or b"", self._settings.address_key) or source
-        return [self._rejected(named_draft(names, origin, self._partition, now), error_name, now), letter]
+        return [self._rejected(named_draft(names, origin, self._partition, now), failure.name, now), letter]
 
-    def _reject_return(self, source: Source, value: bytes | None, now: datetime, error_name: str) -> list[Emission]:
+    def _reject_return(self, source: Source, value: bytes | None, now: datetime, failure: Failure) -> list[Emission]:
         """A mail that came back would otherwise have no end; one given back, or since dealt again, needs none."""
-        letter = dead_letter(source, value, "internal error", error_name)
+        letter = failed_letter(source, value, failure)
         try:
             back = _decode_return(value or b"")
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -115,7 +116,7 @@ class Desk:
             if entry is None:
                 return [letter]
             self._settling.write(back.send, person.with_entry(closed(entry)))
-        return [letter] if back.kind == "give_back" else [self._rejected(back.send, error_name, now), letter]
+        return [letter] if back.kind == "give_back" else [self._rejected(back.send, failure.name, now), letter]
 
     def _rejected(self, send: Send, error_name: str, now: datetime) -> Emission:
         rule = Rule(rule="internal_error", value=error_name, limit="none")

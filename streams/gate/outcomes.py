@@ -12,9 +12,8 @@ import msgspec
 from schemas import ids, topics
 from schemas.events import Delivery, DeliveryType, Rule, Send
 from streams.gate.terms import Emission, Source
+from streams.runtime.dead_letters import INTERNAL, DeadLetter, Failure
 
-# A decoder's words may quote what it met.
-ERROR_BYTES: Final = 500
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _SENDS: Final = {"marketing": topics.SENDS_MARKETING.name, "transactional": topics.SENDS_TRANSACTIONAL.name}
 _encode = msgspec.json.Encoder().encode
@@ -106,16 +105,30 @@ def _source_event_id(send: Send, step: str) -> str:
 
 
 def dead_letter(source: Source, value: bytes | None, reason: str, error: str) -> Emission:
-    """The original bytes, as far as they fit, with where they came from and why as headers."""
+    """For a record that can't be used: the original bytes, as far as they fit, and why as headers."""
+    return _letter(source, value, reason=reason, error=error)
+
+
+def failed_letter(source: Source, value: bytes | None, failure: Failure) -> Emission:
+    """For a record that an error of ours stopped."""
+    return _letter(source, value, reason=INTERNAL, error=failure.line, tries=failure.tries)
+
+
+def _letter(source: Source, value: bytes | None, *, reason: str, error: str, tries: int | None = None) -> Emission:
+    letter = DeadLetter(
+        role="gate",
+        topic=source.topic,
+        partition=source.partition,
+        offset=source.offset,
+        key=source.key or b"",
+        value=value or b"",
+        reason=reason,
+        error=error,
+        tries=tries,
+    )
     return Emission(
         topic=topics.DEAD_LETTERS.name,
-        key=(source.key or b"")[: topics.DEAD_LETTER_KEY_BYTES],
-        value=(value or b"")[: topics.DEAD_LETTER_BYTES],
-        headers={
-            "reason": reason.encode(),
-            "source-topic": source.topic.encode(),
-            "source-partition": str(source.partition).encode(),
-            "source-offset": str(source.offset).encode(),
-            "error": error.encode("utf-8", "replace")[:ERROR_BYTES],
-        },
+        key=letter.kept_key() or b"",
+        value=letter.kept_value() or b"",
+        headers=letter.headers(),
     )

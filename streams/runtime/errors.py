@@ -3,6 +3,11 @@
 RuntimeFault
 ├── FencedError               another worker owns the partition now, or nobody can say: give it up, take it anew
 ├── TransactionAbortedError   nothing of the batch happened: decide it again
+│   └── RecordRefusedError    as above, for a record that no broker will ever take: find its event
+├── ForbiddenError            the cluster does not let us own a partition: no time mends that
+├── OffsetsMovedError         the group's offsets went back under its owner's feet: read from there again
+├── LostEventError            an event has no owner in the generation it was read in: nothing may be committed past it
+├── FuseBlownError            too many events end in dead letters by an error of ours: a person must look
 ├── MemberTakenError          another process joined the group under this member's name: this one ends
 ├── ClusterUnreachableError   no broker answered: address and fix
 ├── NoBrokerError             no address of a broker is known, and no embedded one runs
@@ -34,6 +39,53 @@ class TransactionAbortedError(RuntimeFault):
     def __init__(self, transactional_id: str, reason: str) -> None:
         super().__init__(f"a transaction of {transactional_id} was aborted: {reason}")
         self.transactional_id = transactional_id
+
+
+class RecordRefusedError(TransactionAbortedError):
+    """The transaction was aborted since one of its records is refused for what it is: it would be again."""
+
+
+class ForbiddenError(RuntimeFault):
+    """The cluster refuses what an owner must do; it will do so until somebody changes its rights or settings."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(
+            f"{name!r} may not own its partition: {reason}; give the worker's principal Write and Describe on "
+            "TransactionalId, Read on Group, and Write on the topics of its role"
+        )
+
+
+class OffsetsMovedError(RuntimeFault):
+    """Somebody set the group's offset back while its owner worked; what lies between is not in memory any more."""
+
+    def __init__(self, topic: str, partition: int, *, found: int, known: int) -> None:
+        super().__init__(
+            f"the group's offset of {topic}[{partition}] is {found}, below {known}, which was committed: it was set "
+            "back by hand; the worker ends so that it reads from there again"
+        )
+
+
+class LostEventError(RuntimeFault):
+    """An event came for a partition that has no owner here, though its generation is the current one."""
+
+    def __init__(self, topic: str, partition: int, offset: int) -> None:
+        super().__init__(
+            f"the event at {topic}[{partition}] {offset} has no owner in this worker: a defect; the worker ends, and "
+            "the event is read again"
+        )
+
+
+class FuseBlownError(RuntimeFault):
+    """More events than `worker.fuse_share` allows ended by an error of ours; the batch was not committed."""
+
+    def __init__(self, *, failed: int, of: int, share: float) -> None:
+        super().__init__(
+            f"{failed} of the latest {of} events failed by errors of ours, more than worker.fuse_share = {share:g} "
+            "allows; the worker stops before it empties the topic: mend what the log's tracebacks show, or roll the "
+            "deploy back; to let the rest through as it is, set EVENPOST_WORKER__FUSE_SHARE=1"
+        )
+        self.failed = failed
+        self.of = of
 
 
 class MemberTakenError(RuntimeFault):

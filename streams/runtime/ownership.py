@@ -4,6 +4,10 @@ On assignment an owner is made for each partition number and started in the back
 for recovery).  On revocation every owner finishes or gives back what it has begun, *then* offsets are committed,
 *then* all is dropped (FAUST.md 2).  Where an owner has many events of one topic waiting, that topic's partition is
 paused: a slow partition never stalls the others (FAUST.md 19), nor marketing the transactional lane beside it (G6).
+
+No event is passed over in silence, since a later one's offset would be committed past it: what comes before its owner
+is made waits for it, what comes after a release is read again by whoever gets the partition, and for anything else the
+worker ends.
 """
 
 import asyncio
@@ -13,7 +17,9 @@ from typing import Any, Protocol
 import structlog
 from faust.types import TP
 
+from streams.runtime import metrics
 from streams.runtime.app import EvenpostApp
+from streams.runtime.errors import LostEventError
 
 log = structlog.get_logger(__name__)
 
@@ -47,6 +53,11 @@ class Ownership:
         self._owners: dict[int, Owner] = {}
         self._running: set[asyncio.Task[None]] = set()
         self._paused: set[TP] = set()
+        self._early: list[Any] = []
+        # Generations (Faust's number of the assignment) for which owners were made, and after which they were let go.
+        self._made: int | None = None
+        self._released: int | None = None
+        self._closed = False
         self.failed: asyncio.Future[None] | None = None
         app.on_partitions_assigned.connect(self._assigned)
         app.on_partitions_revoked.connect(self._revoked)
@@ -64,14 +75,28 @@ class Ownership:
         """The owners themselves."""
         return self._owners.values()
 
+    async def confirmed(self) -> bool:
+        """Whether the group confirms, by a heartbeat of now, that this worker has what it was assigned."""
+        consumer: Any = self._app.consumer
+        return bool(await consumer.confirmed())
+
     async def _assigned(self, *given: Any, **__: Any) -> None:
+        if self._closed:
+            return
+        metrics.REBALANCES.inc()
+        self._made, self._released = self._app.consumer_generation_id, None
         for partition in sorted({tp.partition for tp in given[-1]}):
             if partition not in self._owners:
                 owner = self._owners[partition] = self._make_owner(partition)
                 task = asyncio.create_task(owner.run(), name=f"owner-{partition}")
                 self._running.add(task)
                 task.add_done_callback(self._ended)
+        metrics.PARTITIONS.set(len(self._owners))
         log.info("assigned", partitions=self.partitions)
+        early, self._early = self._early, []
+        for message in early:
+            if message.generation_id == self._made:
+                self.hand_over(message)
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
         self._running.discard(task)
@@ -87,17 +112,28 @@ class Ownership:
         await self.release()
 
     async def release(self) -> None:
-        """Let every owner finish, commit what is done, forget the rest."""
+        """Let every owner finish or give back what it began, commit what is done, forget the rest.
+
+        An owner that fails, or failed before, keeps none of the others from finishing.
+        """
         owners, self._owners = list(self._owners.values()), {}
+        self._made, self._released = None, self._app.consumer_generation_id
+        self._early.clear()
         results = await asyncio.gather(*(owner.stop() for owner in owners), return_exceptions=True)
         for result in results:
             if isinstance(result, Exception):
                 log.warning("owner did not stop cleanly", error=repr(result))
+        metrics.PARTITIONS.set(0)
         await self._app.consumer.commit()
         self._app.ledger.drop()
         self._paused.clear()
         if owners:
             log.info("released", partitions=len(owners))
+
+    async def close(self) -> None:
+        """Release, for good: an assignment that still comes makes no owner."""
+        self._closed = True
+        await self.release()
 
     async def take_from(self, stream: Any) -> None:
         """Hand over all that a stream of raw records brings.
@@ -116,9 +152,10 @@ class Ownership:
                     self.hand_over(message)
 
     def hand_over(self, message: Any) -> None:
-        """Give an event to its partition's owner; of a partition that is not ours any more, drop it."""
+        """Give an event to its partition's owner."""
         owner = self._owners.get(message.partition)
         if owner is None:
+            self._without_owner(message)
             return
         owner.put(message)
         if owner.backlog(message.topic) >= HIGH:
@@ -127,6 +164,16 @@ class Ownership:
             if tp not in self._paused:
                 self._paused.add(tp)
                 self._app.consumer.on_buffer_full(tp)
+
+    def _without_owner(self, message: Any) -> None:
+        """Of an earlier assignment, or released: it is read again.  Ahead of the owner: it waits.  Else: a defect."""
+        now = self._app.consumer_generation_id
+        if self._closed or message.generation_id != now or self._released == now:
+            return
+        if self._made != now:
+            self._early.append(message)
+            return
+        self.fail(LostEventError(message.topic, message.partition, message.offset))
 
     def resume(self, owner: Owner, partition: int) -> None:
         """Fetch the partition of each topic again where its owner has worked the backlog off."""

@@ -1,25 +1,48 @@
 """One partition, decided in transactions: table, outputs and source offsets become visible together or not at all.
 
-The steps (DESIGN.md, choice 4): fence the former owner; read the stable offsets; recover the table; then batch by
-batch decide, produce and commit.  Idle, a batch is what just came, committed at once; busy, it is what gathered while
-the last one was being committed.
+The steps (DESIGN.md, choice 4): take the partition over (`taking_over`); then batch by batch decide (`deciding`), weigh
+by the fuse, write what goes outside (`facts`), produce and commit (`transactions`).  Idle, a batch is what just came,
+committed at once; busy, it is what gathered within a `window`.
+
+What ends a batch otherwise:
+- aborted: nothing of it happened.  Its events go back to the head of their inboxes and are decided anew.
+- aborted for a record that no broker takes: the same by halves, until one event is found to be the reason; that one is
+  rejected, or buried.
+- fenced, or nobody can say whether it was committed: start nothing, drop overlay, table and producer, and take the
+  partition over anew in this process.  Its events go back to their inboxes as well; the stable offsets that are read
+  after the fence say which of them had been decided, and those are passed over and counted.  Nothing that was decided
+  before is used again.
 """
 
 import asyncio
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import time
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import structlog
 
-from streams.runtime.errors import TransactionAbortedError
+from streams.runtime import metrics
+from streams.runtime.deciding import Decided, Decider, Deciding, Output, Received
+from streams.runtime.errors import (
+    FencedError,
+    OffsetsMovedError,
+    RecordRefusedError,
+    RuntimeFault,
+    TransactionAbortedError,
+)
+from streams.runtime.facts import Facts
+from streams.runtime.fuse import Fuse
+from streams.runtime.halving import Halving
 from streams.runtime.settings import Settings
-from streams.runtime.tables import PartitionTable
-from streams.runtime.transactions import FencedProducer, GroupOffsets, Record
+from streams.runtime.taking_over import Taken, TakingOver
+from streams.runtime.transactions import FencedProducer, GroupOffsets, PartitionProducer
+from streams.runtime.window import wait_s
+
+__all__ = ["Decider", "Output", "PartitionLoop", "Received"]
 
 log = structlog.get_logger(__name__)
 
@@ -32,45 +55,9 @@ IDLE_S: Final = 0.25
 BACK_OFF_S: Final = 0.5
 
 
-@dataclass(frozen=True, kw_only=True)
-class Received:
-    """A source record, by its topic's declared name."""
-
-    topic: str
-    partition: int
-    offset: int
-    key: bytes | None
-    value: bytes | None
-    headers: Mapping[str, bytes]
-
-
-class Output(Protocol):
-    """A record to emit, by its topic's declared name."""
-
-    topic: str
-    key: bytes | None
-    value: bytes
-    partition: int | None
-    headers: Mapping[str, bytes]
-
-
-class Decider(Protocol):
-    """The pure logic of the partition, over its table."""
-
-    def receive(self, received: Received, now: datetime) -> Sequence[Any]:
-        """Decide one event."""
-
-    def reject(self, received: Received, now: datetime, error: Exception) -> Sequence[Any]:
-        """Say what becomes of an event whose decision raised."""
-
-    def bury(self, received: Received, error: Exception) -> Any:
-        """The dead letter of an event that can't even be rejected."""
-
-    def release(self, now: datetime, *, limit: int) -> Sequence[Any]:
-        """Decide what waited and is due."""
-
-    def next_release(self, now: datetime) -> datetime | None:
-        """When something that waits is due."""
+async def _unasked() -> bool:
+    """Without a group, as in a test, an owner is who was made one."""
+    return True
 
 
 class PartitionLoop:
@@ -83,63 +70,93 @@ class PartitionLoop:
         settings: Settings,
         role: str,
         topics: Sequence[str],
-        changelog: str,
-        path: Path,
+        changelog: str | None,
+        path: Path | None,
         group: GroupOffsets,
         executor: Executor,
-        make_decider: Callable[[PartitionTable], Decider],
+        make_decider: Callable[[Any], Decider],
         may_decide: Callable[[], bool],
         on_failure: Callable[[BaseException], None],
         on_worked: Callable[["PartitionLoop", int], None],
+        is_owner: Callable[[], Awaitable[bool]] = _unasked,
+        make_producer: Callable[[], PartitionProducer] | None = None,
+        fuse: Fuse | None = None,
+        facts: Facts | None = None,
     ) -> None:
+        """`topics` in the order in which they are served, and `changelog`, by declared name.
+
+        `is_owner`: the group confirms the assignment (`app.consumer.confirmed`).  `changelog` None: no table.
+        """
         self.partition = partition
+        self.ready = False
         self._settings = settings
         self._names = {settings.topic(name): name for name in topics}
         self._inboxes: dict[str, deque[Any]] = {settings.topic(name): deque() for name in topics}
-        self._changelog = settings.topic(changelog)
-        self._path = path
+        self._changelog = None if changelog is None else settings.topic(changelog)
         self._group = group
         self._executor = executor
         self._make_decider = make_decider
         self._may_decide = may_decide
         self._on_failure = on_failure
         self._on_worked = on_worked
-        self._producer = FencedProducer(settings.kafka, f"{settings.kafka.prefix}{role}-{partition}")
-        self._stable: dict[str, int] = {}
+        self._fuse = fuse or Fuse(settings.worker.fuse_share)
+        self._facts = facts
+        self._taking = TakingOver(
+            partition,
+            kafka=settings.kafka,
+            topics=tuple(self._inboxes),
+            changelog=self._changelog,
+            path=path,
+            group=group,
+            executor=executor,
+            make_producer=make_producer
+            or (lambda: FencedProducer(settings.kafka, f"{settings.kafka.prefix}{role}-{partition}")),
+            is_owner=is_owner,
+            go_on=lambda: not self._stopping,
+        )
+        # Below it, a former owner decided; this one committed up to it.
+        self._floor: dict[str, int] = {}
         self._taken: dict[str, int] = {}
-        self._wake = asyncio.Event()
+        self._waiting = 0
+        self._halving = Halving(batch=BATCH, release=RELEASE)
+        self._began, self._last_events = 0.0, 0
+        self._wake, self._full = asyncio.Event(), asyncio.Event()
         self._stopping = False
         self._done = asyncio.Event()
         self._done.set()
-        self.ready = False
+        self._repeated = {topic: metrics.REPEATED.labels(name) for topic, name in self._names.items()}
 
     async def run(self) -> None:
-        """Fence, recover, then decide until stopped."""
+        """Take the partition over, then decide until stopped; where it was fenced, take it over anew."""
         if self._stopping:  # given up before it began: fencing now would fence the next owner
             return
         self._done.clear()
-        table: PartitionTable | None = None
         try:
-            table = await self._in_thread(self._take_over)
-            self.ready = True
-            await self._decide_all(table)
+            while (taken := await self._taking.take()) is not None:
+                try:
+                    self._own(taken)
+                    await self._decide_all(taken)
+                except FencedError as error:
+                    log.warning("partition fenced, it is taken over anew", partition=self.partition, error=str(error))
+                    metrics.TRANSACTIONS.labels("fenced").inc()
+                finally:
+                    self.ready = False
+                    await self._in_thread(taken.give_up)
         except Exception as error:
-            log.exception("partition failed", partition=self.partition)
+            # An error of the runtime's own says what is wrong and what to do; anything else is a defect of ours.
+            traceback = None if isinstance(error, RuntimeFault) else error
+            log.exception("partition failed", partition=self.partition, error=str(error), exc_info=traceback)
             self._on_failure(error)
             raise
         finally:
-            self.ready = False
-            if table is not None:
-                table.close()
             self._done.set()
 
-    def _take_over(self) -> PartitionTable:
-        self._producer.fence()
-        self._stable = self._group.stable(list(self._inboxes), self.partition)
-        table = PartitionTable(self._path)
-        read = table.recover(self._settings.kafka, self._changelog, self.partition)
-        log.info("partition recovered", partition=self.partition, records=read)
-        return table
+    def _own(self, taken: Taken) -> None:
+        for topic, offset in taken.stable.items():
+            if offset < self._floor.get(topic, 0):
+                raise OffsetsMovedError(topic, self.partition, found=offset, known=self._floor[topic])
+        self._floor = dict(taken.stable)
+        self.ready = True
 
     def put(self, message: Any) -> None:
         """Take an event over, once: Faust seeks back to the committed offset when a rebalance interrupts a fetch."""
@@ -147,112 +164,142 @@ class PartitionLoop:
             return
         self._taken[message.topic] = message.offset
         self._inboxes[message.topic].append(message)
+        self._waiting += 1
         self._wake.set()
+        if self._waiting >= BATCH:
+            self._full.set()
 
     def backlog(self, topic: str) -> int:
         """How many events of this topic wait to be decided."""
         return len(self._inboxes[topic])
 
+    def positions(self) -> dict[str, int]:
+        """Each topic's (full name) offset up to which all is decided and committed; empty until it is taken over."""
+        return dict(self._floor)
+
     async def stop(self) -> None:
         """Finish the transaction in progress; what waits in the inbox is the next owner's."""
         self._stopping = True
         self._wake.set()
+        self._full.set()
         await self._done.wait()
 
-    async def _decide_all(self, table: PartitionTable) -> None:
-        decider = self._make_decider(table)
+    async def _decide_all(self, taken: Taken) -> None:
+        deciding = Deciding(
+            taken.table,
+            self._make_decider,
+            partition=self.partition,
+            settings=self._settings,
+            names=self._names,
+            changelog=self._changelog,
+            facts=self._facts.topics if self._facts is not None else frozenset(),
+        )
         while not self._stopping:
             if not self._may_decide():
                 await asyncio.sleep(IDLE_S)
                 continue
+            await self._gather()
             batch = self._batch()
             now = datetime.now(UTC)
-            records = self._decide(decider, table, batch, now)
-            if not batch and not records:
+            release = self._halving.release(time.monotonic())
+            decided = deciding.decide(batch, now, release=release, refused=self._halving.refused)
+            if not batch and decided.empty:
                 self._on_worked(self, self.partition)  # all that came may lie below the floor
-                await self._idle(decider.next_release(now), now)
+                await self._idle(deciding.next_release(now), now)
                 continue
             try:
-                await self._commit(table, batch, records)
+                await self._commit(taken, batch, decided)
             except TransactionAbortedError as error:
-                log.warning("transaction aborted, deciding again", partition=self.partition, error=str(error))
-                table.discard()
-                decider = self._make_decider(table)
-                for message in reversed(batch):
-                    self._inboxes[message.topic].appendleft(message)
-                await asyncio.sleep(BACK_OFF_S)
+                self._put_back(batch)
+                deciding.begin_anew()
+                await self._aborted(error, batch, release)
+            except FencedError:
+                self._put_back(batch)
+                raise
+            else:
+                self._halving.went(len(batch))
             self._on_worked(self, self.partition)
+
+    async def _gather(self) -> None:
+        """Wait for the window's end, a full batch, or the end; not where nothing waits."""
+        if not self._waiting:
+            return
+        since = time.monotonic() - self._began
+        wait = wait_s(since_last_s=since, last_events=self._last_events, waiting=self._waiting, full=BATCH)
+        if wait <= 0 or self._stopping:
+            return
+        self._full.clear()
+        try:
+            await asyncio.wait_for(self._full.wait(), wait)
+        except TimeoutError:
+            return
 
     def _batch(self) -> list[Any]:
         batch: list[Any] = []
+        most = self._halving.batch
         for topic, inbox in self._inboxes.items():
-            floor = self._stable.get(topic, 0)
-            while inbox and len(batch) < BATCH:
+            floor = self._floor.get(topic, 0)
+            before = len(inbox)
+            repeated = 0
+            while inbox and len(batch) < most:
                 message = inbox.popleft()
-                if message.offset >= floor:  # below it, a former owner decided
+                if message.offset >= floor:
                     batch.append(message)
+                else:
+                    repeated += 1
+            self._waiting -= before - len(inbox)
+            if repeated:
+                self._repeated[topic].inc(repeated)
         return batch
 
-    def _decide(self, decider: Decider, table: PartitionTable, batch: Iterable[Any], now: datetime) -> list[Record]:
-        outputs: list[Any] = []
-        for message in batch:
-            received = Received(
-                topic=self._names[message.topic],
-                partition=message.partition,
-                offset=message.offset,
-                key=message.key,
-                value=message.value,
-                headers=dict(message.headers or ()),
-            )
-            outputs += self._guarded(decider, table, received, now)
-        with table.savepoint():
-            outputs += decider.release(now, limit=RELEASE)
-        records = [
-            Record(topic=self._changelog, key=key, value=value, partition=self.partition)
-            for key, value in table.changes()
-        ]
-        records += [
-            Record(
-                topic=self._settings.topic(output.topic),
-                key=output.key,
-                value=output.value,
-                partition=output.partition,
-                headers=output.headers,
-            )
-            for output in outputs
-        ]
-        return records
+    def _put_back(self, batch: Sequence[Any]) -> None:
+        for message in reversed(batch):
+            self._inboxes[message.topic].appendleft(message)
+        self._waiting += len(batch)
 
-    def _guarded(self, decider: Decider, table: PartitionTable, received: Received, now: datetime) -> Sequence[Any]:
-        """An error of ours about one event is that event's end, never the worker's (G8)."""
-        try:
-            with table.savepoint():
-                return decider.receive(received, now)
-        except Exception as failed:
-            log.exception("event could not be decided", topic=received.topic, offset=received.offset)
-            error = failed
-        try:
-            with table.savepoint():
-                return decider.reject(received, now, error)
-        except Exception:
-            log.exception("event could not be rejected either", topic=received.topic, offset=received.offset)
-            return [decider.bury(received, error)]
-
-    async def _commit(self, table: PartitionTable, batch: Sequence[Any], records: Sequence[Record]) -> None:
+    async def _commit(self, taken: Taken, batch: Sequence[Any], decided: Decided) -> None:
         offsets: dict[tuple[str, int], int] = {}
         for message in batch:
             offsets[(message.topic, message.partition)] = message.offset + 1
+        self._fuse.admit(events=len(batch), failed=decided.failed)
+        metrics.FUSE.set(self._fuse.share)
+        self._began, self._last_events = time.monotonic(), len(batch)
+        if decided.facts and self._facts is not None:
+            await self._facts.write(decided.facts)
 
         def commit() -> None:
-            last = self._producer.commit(records, offsets, self._group, changelog=self._changelog)
-            table.apply(None if last is None else last + 1)
+            last = taken.producer.commit(decided.records, offsets, self._group, changelog=self._changelog or "")
+            taken.table.apply(None if last is None else last + 1)
 
         await self._in_thread(commit)
+        for (topic, _), offset in offsets.items():
+            self._floor[topic] = offset
+        self._count(batch, decided)
+
+    def _count(self, batch: Sequence[Any], decided: Decided) -> None:
+        metrics.TRANSACTIONS.labels("committed").inc()
+        metrics.COMMIT_SECONDS.observe(time.monotonic() - self._began)
+        metrics.BATCH.observe(len(batch))
+        for topic, events in Counter(message.topic for message in batch).items():
+            metrics.EVENTS.labels(self._names[topic]).inc(events)
+        prefix = self._settings.kafka.prefix
+        for topic, records in _by_topic(decided).items():
+            metrics.OUTPUTS.labels(topic.removeprefix(prefix)).inc(records)
+        for source, letters in decided.letters.items():
+            metrics.DEAD_LETTERS.labels(source).inc(letters)
+
+    async def _aborted(self, error: TransactionAbortedError, batch: Sequence[Any], release: int) -> None:
+        metrics.TRANSACTIONS.labels("aborted").inc()
+        log.warning("transaction aborted, deciding again", partition=self.partition, error=str(error))
+        if isinstance(error, RecordRefusedError):
+            self._halving.halve(batch, error, released=release, now=time.monotonic())
+        else:
+            await asyncio.sleep(BACK_OFF_S)
 
     async def _idle(self, due: datetime | None, now: datetime) -> None:
         wait = IDLE_S if due is None else min(IDLE_S, max(0.0, (due - now).total_seconds()))
         self._wake.clear()
-        if any(self._inboxes.values()) or self._stopping:
+        if self._waiting or self._stopping:
             return
         try:
             await asyncio.wait_for(self._wake.wait(), max(wait, 0.005))
@@ -261,3 +308,7 @@ class PartitionLoop:
 
     async def _in_thread(self, call: Callable[[], Any]) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._executor, call)
+
+
+def _by_topic(decided: Decided) -> Counter[str]:
+    return Counter(record.topic for records in (decided.records, decided.facts) for record in records)

@@ -1,30 +1,60 @@
 """A fenced transactional producer: one for each partition that a worker owns (DESIGN.md, choice 4; KIP-98, KIP-447).
 
 `fence` ends whatever a former owner left open and keeps it from ever committing again.  `commit` makes a batch's
-records and its source offsets visible together or not at all.  Blocking: call both from a thread.
+records and its source offsets visible together or not at all, in these steps:
+
+1. begin; produce; name the source offsets (AddOffsets, TxnOffsetCommit); wait until every record is on the broker.
+   What fails up to here is aborted, and a confirmed abort means that nothing happened: TransactionAbortedError.
+2. commit.  From here on a failure leaves open whether it happened.  It is asked for again for as long as librdkafka
+   says that asking helps; else FencedError: whoever fences next, the same process included, lets the broker finish a
+   commit that it had begun, or end what it had not, and reads in the group's stable offsets which of both it was.
+
+Nothing is decided again from memory after step 2.  All calls block: make them from a thread.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NoReturn, Protocol
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from streams.runtime.clients import librdkafka
-from streams.runtime.errors import FencedError, TransactionAbortedError
+from streams.runtime.errors import FencedError, ForbiddenError, RecordRefusedError, TransactionAbortedError
 from streams.runtime.offsets import known
 from streams.runtime.settings import KafkaSettings
 
-FENCE_TIMEOUT_S: Final = 30.0
-COMMIT_TIMEOUT_S: Final = 10.0
+# One ask of the broker to be fenced: it answers in 0.3-1 s, and who is told to stop must not wait much longer.
+FENCE_ASK_S: Final = 5.0
+STABLE_ASK_S: Final = 5.0
 # An owner that dies delays readers until the broker ends its transaction (DESIGN.md, choice 4).
 TRANSACTION_TIMEOUT_MS: Final = 5_000
 # A begin meets the commit before it, still being marked: librdkafka then waits this long.  5 ms: 11 ms a commit;
 # its default of 100 ms: 100 ms a commit (DESIGN.md, choice 4).
 RETRY_BACKOFF_MS: Final = 5
-# A commit whose result is unknown is asked for again until it is known; 30 times the timeout outlives a broker restart.
-COMMIT_ASKS: Final = 30
+# librdkafka's own advice: such a call takes what is left of the transaction's time, 5 s at most.
+REST_OF_TRANSACTION: Final = -1.0
+# A commit is asked for so often: 20 s outlive a broker's restart; after that a new fence tells faster.
+COMMIT_ASKS: Final = 4
+FULL_S: Final = 0.01
 
+# A record that is refused with one of these will be refused again, whoever leads the partition.
+REFUSALS: Final = {
+    KafkaError.MSG_SIZE_TOO_LARGE,
+    KafkaError.INVALID_MSG_SIZE,
+    KafkaError.INVALID_MSG,
+    KafkaError.INVALID_RECORD,
+    KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001  # librdkafka's name for it
+    KafkaError._INVALID_ARG,  # noqa: SLF001  # as above
+}
+# No fence and no time helps against these.
+_FORBIDDEN: Final = {
+    KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+    KafkaError.GROUP_AUTHORIZATION_FAILED,
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+    KafkaError.INVALID_TRANSACTION_TIMEOUT,
+    KafkaError._UNSUPPORTED_FEATURE,  # noqa: SLF001  # as above
+}
 
 Report = Callable[[KafkaError | None, Message], None]
 
@@ -44,17 +74,23 @@ class GroupOffsets:
     """A group's committed offsets, read and named without being a member of it."""
 
     def __init__(self, kafka: KafkaSettings, group: str) -> None:
+        self._group = group
         self._consumer = Consumer(
             librdkafka(kafka, group_id=group, isolation_level="read_committed", enable_auto_commit=False)
         )
 
-    def stable(self, topics: Sequence[str], partition: int) -> dict[str, int]:
+    def stable(self, topics: Sequence[str], partition: int) -> dict[str, int] | None:
         """Committed offset of this partition of each topic (0 where none), with no transaction pending on it.
 
-        Raises KafkaException where one is not known: taken for 0, what a former owner decided would be decided again.
+        None where that is not known yet: a transaction is pending, or the coordinator is away; ask again.  Taken for
+        0, what a former owner decided would be decided again.  Raises ForbiddenError.
         """
         asked = [TopicPartition(topic, partition) for topic in topics]
-        found = known(self._consumer.committed(asked, timeout=FENCE_TIMEOUT_S))
+        try:
+            found = known(self._consumer.committed(asked, timeout=STABLE_ASK_S))
+        except KafkaException as error:
+            _raise_where_forbidden(self._group, error)
+            return None
         return {tp.topic: max(tp.offset, 0) for tp in found}
 
     def metadata(self) -> object:
@@ -64,6 +100,21 @@ class GroupOffsets:
     def close(self) -> None:
         """Close the client."""
         self._consumer.close()
+
+
+class PartitionProducer(Protocol):
+    """What a partition's loop needs of its producer; `FencedProducer` is the one that the product uses."""
+
+    def fence(self) -> bool:
+        """Shut the former owner out; False where the broker has not answered yet: call again."""
+
+    def commit(
+        self, records: Sequence[Record], offsets: Mapping[tuple[str, int], int], group: GroupOffsets, *, changelog: str
+    ) -> int | None:
+        """Make a batch and its source offsets durable; returns the last offset on `changelog`."""
+
+    def close(self) -> None:
+        """Give it up, whatever it has open."""
 
 
 class FencedProducer:
@@ -86,12 +137,20 @@ class FencedProducer:
             )
         )
 
-    def fence(self) -> None:
-        """Take the partition over: end the former owner's open transaction and shut it out."""
+    def fence(self) -> bool:
+        """Take the partition over: end the former owner's open transaction and shut it out.
+
+        False where the broker has not answered within FENCE_ASK_S: call again, librdkafka goes on where it was.  Raises
+        FencedError where a later one shut this one out meanwhile, ForbiddenError where the cluster refuses.
+        """
         try:
-            self._producer.init_transactions(FENCE_TIMEOUT_S)
+            self._producer.init_transactions(FENCE_ASK_S)
         except KafkaException as error:
-            raise FencedError(self.transactional_id, str(error)) from error
+            if error.args[0].retriable():
+                return False
+            _raise_where_forbidden(self.transactional_id, error)
+            raise FencedError(self.transactional_id, str(error.args[0])) from error
+        return True
 
     def commit(
         self, records: Sequence[Record], offsets: Mapping[tuple[str, int], int], group: GroupOffsets, *, changelog: str
@@ -99,28 +158,26 @@ class FencedProducer:
         """Write records and source offsets in one transaction.
 
         Returns the offset of the last record on the topic `changelog`, if any.  Raises TransactionAbortedError
-        where nothing happened and the batch can be decided again, FencedError where this producer is no owner any more.
+        where nothing happened and the batch can be decided again (RecordRefusedError: one of its records is the
+        reason), FencedError where this producer is not, or not certainly, the owner any more.
         """
-        highest: list[int] = []
-
-        def report(error: KafkaError | None, message: Message) -> None:
-            offset = message.offset()
-            if error is None and offset is not None and message.topic() == changelog:
-                highest.append(offset)
-
+        reports = _Reports(changelog)
         try:
             self._producer.begin_transaction()
             for record in records:
-                self._produce(record, report)
+                self._produce(record, reports)
             positions = [TopicPartition(topic, partition, offset) for (topic, partition), offset in offsets.items()]
             if positions:
-                self._producer.send_offsets_to_transaction(positions, group.metadata(), COMMIT_TIMEOUT_S)
-            self._finish()
+                self._producer.send_offsets_to_transaction(positions, group.metadata(), REST_OF_TRANSACTION)
+            left = self._producer.flush(TRANSACTION_TIMEOUT_MS / 1000)
         except KafkaException as error:
-            self._abort(error)
-        return max(highest, default=None)
+            self._abort(reports.failed or error.args[0])
+        if reports.failed is not None or left:
+            self._abort(reports.failed or KafkaError(KafkaError._MSG_TIMED_OUT))  # noqa: SLF001  # as above
+        self.finish()
+        return reports.highest
 
-    def _produce(self, record: Record, report: Report) -> None:
+    def _produce(self, record: Record, reports: "_Reports") -> None:
         extra: dict[str, Any] = {} if record.partition is None else {"partition": record.partition}
         while True:
             try:
@@ -129,31 +186,62 @@ class FencedProducer:
                     record.value,
                     key=record.key,
                     headers=list(record.headers.items()),
-                    on_delivery=report,
+                    on_delivery=reports,
                     **extra,
                 )
             except BufferError:
-                self._producer.poll(0.01)
+                self._producer.poll(FULL_S)
             else:
                 return
 
-    def _finish(self) -> None:
+    def finish(self) -> None:
+        """Commit what is delivered: the point of no return.  Raises FencedError where it may not have happened."""
+        cause: KafkaError | None = None
         for _ in range(COMMIT_ASKS):
             try:
-                self._producer.commit_transaction(COMMIT_TIMEOUT_S)
+                self._producer.commit_transaction(REST_OF_TRANSACTION)
             except KafkaException as error:
+                cause = error.args[0]
                 if not error.args[0].retriable():
-                    raise
+                    break
             else:
                 return
-        raise FencedError(self.transactional_id, "the broker did not say whether the transaction was committed")
+        raise FencedError(self.transactional_id, f"nobody can say whether the transaction was committed: {cause}")
 
-    def _abort(self, error: KafkaException) -> None:
-        cause = error.args[0]
-        if not cause.txn_requires_abort():
-            raise FencedError(self.transactional_id, str(cause)) from error
+    def _abort(self, cause: KafkaError) -> NoReturn:
+        if cause.fatal():
+            raise FencedError(self.transactional_id, str(cause))
         try:
-            self._producer.abort_transaction(COMMIT_TIMEOUT_S)
-        except KafkaException as second:
-            raise FencedError(self.transactional_id, str(second)) from second
-        raise TransactionAbortedError(self.transactional_id, str(cause)) from error
+            self._producer.abort_transaction(REST_OF_TRANSACTION)
+        except KafkaException as error:
+            raise FencedError(self.transactional_id, f"{cause}, then {error.args[0]}") from error
+        refused = cause.code() in REFUSALS
+        raise (RecordRefusedError if refused else TransactionAbortedError)(self.transactional_id, str(cause))
+
+    def close(self) -> None:
+        """Give the producer up with its 4-5 threads; what it has open, the next fence or the broker's timer ends."""
+        self._producer.purge()
+        del self._producer  # librdkafka ends with the last reference
+
+
+class _Reports:
+    """The delivery reports of one transaction."""
+
+    def __init__(self, changelog: str) -> None:
+        self._changelog = changelog
+        self.highest: int | None = None
+        self.failed: KafkaError | None = None
+
+    def __call__(self, error: KafkaError | None, message: Message) -> None:
+        if error is not None:
+            self.failed = self.failed or error  # what fails after the first fails because of it
+            return
+        offset = message.offset()
+        if offset is not None and message.topic() == self._changelog:
+            self.highest = offset if self.highest is None else max(self.highest, offset)
+
+
+def _raise_where_forbidden(name: str, error: KafkaException) -> None:
+    cause = error.args[0]
+    if cause.code() in _FORBIDDEN:
+        raise ForbiddenError(name, str(cause)) from error

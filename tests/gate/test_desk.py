@@ -7,6 +7,7 @@ import pytest
 from schemas import ids
 from schemas.topics import LARGE_MESSAGE_BYTES
 from streams.gate.person import load, table_key
+from streams.runtime.dead_letters import Failure
 from tests.gate.builders import KEY, MARKETING, NOW, TRANSACTIONAL, Scene, event, heard, recipient
 
 
@@ -318,11 +319,14 @@ def test_entries_are_forgotten_in_time() -> None:
 def test_an_internal_error_ends_rejected_beside_a_dead_letter() -> None:
     """The dead letter stands alone only where the event can't name its person; a return ends its mail."""
     scene = Scene()
-    source = scene.source()
-    out = heard(scene.desk.reject(source, event(), scene.now, "ZeroDivisionError"))
+    source, failure = scene.source(), Failure(error=ZeroDivisionError("by zero"), tries=3)
+    out = heard(scene.desk.reject(source, event(), scene.now, failure))
     assert (out.types, out.finals[0].rules[0].value, len(out.letters)) == (["rejected"], "ZeroDivisionError", 1)
-    out = heard(scene.desk.reject(source, b"{", scene.now, "ZeroDivisionError"))
+    out = heard(scene.desk.reject(source, b"{", scene.now, failure))
     assert (out.types, len(out.letters)) == ([], 1)
+    headers = out.letters[0].headers
+    assert (headers["error"], headers["tries"]) == (b"ZeroDivisionError: by zero", b"3")
+    assert (headers["reason"], headers["role"]) == (b"internal error", b"gate")
 
 
 @pytest.mark.parametrize("field", ["expire_at", "start_at"])

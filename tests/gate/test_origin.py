@@ -5,6 +5,7 @@ import msgspec
 from schemas import ids
 from streams.gate.desk import Emission, Source
 from streams.gate.origin import MAC_HEADER, ORIGIN_HEADER
+from streams.runtime.dead_letters import Failure
 from tests.gate.builders import MARKETING, Heard, Scene, event, heard
 
 P = 4
@@ -98,7 +99,7 @@ def test_an_internal_error_at_home_names_the_original_record() -> None:
     (record,) = at(AWAY).ask(offset=41).forwarded
     home = at(HOME)
     source = Source(topic=MARKETING, partition=HOME, offset=70, key=record.key, headers=record.headers)
-    final = heard(home.desk.reject(source, record.value, home.now, "KeyError")).finals[0]
+    final = heard(home.desk.reject(source, record.value, home.now, Failure(error=KeyError("x")))).finals[0]
     assert (final.source_partition, final.source_offset) == (AWAY, 41)
     assert final.event_id == ids.source_event_id(MARKETING, AWAY, 41, "final")
     assert msgspec.json.decode(record.value)["recipient_id"] == "u1"

@@ -7,6 +7,7 @@ import pytest
 
 from schemas import ids
 from schemas.events import Return
+from streams.runtime.dead_letters import Failure
 from tests.gate.builders import NOW, Scene, heard
 
 
@@ -150,8 +151,8 @@ def test_an_internal_error_ends_a_returned_mail_once() -> None:
     scene = Scene()
     (first,) = scene.ask().sends
     value = msgspec.json.encode(Return(kind="retry", send=first, due=NOW, reason="t", at=NOW))
-    out = heard(scene.desk.reject(scene.source("returns"), value, NOW, "KeyError"))
+    out = heard(scene.desk.reject(scene.source("returns"), value, NOW, Failure(error=KeyError("x"))))
     assert (out.types, out.finals[0].deal, len(out.letters)) == (["rejected"], 1, 1)
-    out = heard(scene.desk.reject(scene.source("returns"), value, NOW, "KeyError"))
+    out = heard(scene.desk.reject(scene.source("returns"), value, NOW, Failure(error=KeyError("x"))))
     assert (out.types, len(out.letters)) == ([], 1)
     assert scene.ask().types == ["duplicate"]

@@ -15,6 +15,7 @@ from typing import Any
 
 from streams.runtime import logs, worker
 from streams.runtime.app import make_app
+from streams.runtime.dead_letters import Failure
 from streams.runtime.ownership import Ownership
 from streams.runtime.partition_loop import PartitionLoop, Received
 from streams.runtime.settings import KafkaSettings, Settings
@@ -39,11 +40,11 @@ class Counting:
             raise ValueError("poison")
         return [self._said(received, b"%d" % count)]
 
-    def reject(self, received: Received, now: datetime, error: Exception) -> Sequence[Any]:
+    def reject(self, received: Received, now: datetime, failure: Failure) -> Sequence[Any]:
         """Say that it could not be counted."""
         return [self._said(received, b"rejected")]
 
-    def bury(self, received: Received, error: Exception) -> Any:
+    def bury(self, received: Received, failure: Failure) -> Any:
         """Say that it could not even be rejected."""
         return self._said(received, b"buried")
 
@@ -89,6 +90,7 @@ def main() -> None:
                 may_decide=lambda: True,
                 on_failure=ownership.fail,
                 on_worked=ownership.resume,
+                is_owner=ownership.confirmed,
             )
 
         ownership = Ownership(app, owner)
@@ -96,8 +98,7 @@ def main() -> None:
 
             @app.agent(app.source(name), name=f"toy-{name}")
             async def take(stream: Any) -> None:
-                async for event in stream.noack().events():
-                    ownership.hand_over(event.message)
+                await ownership.take_from(stream)
 
         readiness = worker.Readiness(settings, role="gate", member="gate-0")
         return await worker.serve(app, ownership, readiness, is_ready=lambda: bool(ownership.partitions))
