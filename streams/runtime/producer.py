@@ -1,52 +1,119 @@
 """An idempotent producer on librdkafka: the delivery report is the future (FAUST.md 8, 9, 20).
 
-One a process.  `send` hands the record over at once; its future resolves when every in-sync replica has it.
+One a process, used from one event loop.
+
+1. `send` hands a record to librdkafka at once; while its queue is full it waits: back-pressure, never loss.
+2. A thread of ours serves librdkafka's reports and wakes the loop once for all that came together.
+3. Each record's future then gives its offset, when every in-sync replica has it, or raises KafkaException.
+4. After a *fatal* error (librdkafka's idempotence gave up) a client can do nothing more: what it still held fails with
+   that error, and the next record goes to a new client.  Who sends again may double a record: at least once, as said.
 """
 
 import asyncio
 import threading
-from collections.abc import Mapping
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from streams.runtime import metrics
 from streams.runtime.clients import librdkafka
 from streams.runtime.settings import KafkaSettings
+
+log = structlog.get_logger(__name__)
 
 # Records gather this long before a request goes out: small beside an SMTP transaction, and it makes batches.
 LINGER_MS = 5
 # librdkafka gives a record up after this long; a broker that restarts is back well before (session timeout 12 s).
 DELIVERY_TIMEOUT_MS = 120_000
+# Records and kilobytes in librdkafka's queue before `send` waits: seconds of work at full speed, and a bound on memory.
+QUEUE_RECORDS = 100_000
+QUEUE_KB = 256 * 1024
 # How long the poll thread sleeps in librdkafka for delivery reports; bounds how late `close` is noticed.
 POLL_S = 0.2
 # While librdkafka's queue is full, `send` yields for this long and tries again.
 FULL_S = 0.01
+# A client given up after a fatal error has nothing to wait for but its own threads.
+RETIRE_S = 5.0
+
+Headers = Mapping[str, bytes] | Sequence[tuple[str, bytes]]
+# What became of a record: its error, or None, and the record with its coordinates.
+Report = tuple["asyncio.Future[Any]", KafkaError | None, Message, Callable[[Message], Any]]
+
+
+class _Client:
+    """One librdkafka producer and the thread that serves its reports."""
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        self.fatal: KafkaError | None = None
+        self.producer = Producer(config, error_cb=self._error)
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._poll, name=f"{config['client.id']}-reports", daemon=True)
+        self._thread.start()
+
+    def _error(self, error: KafkaError) -> None:
+        if error.fatal() or error.code() == KafkaError._FATAL:  # noqa: SLF001  # the name of a public error code
+            self.fatal = error
+
+    def _poll(self) -> None:
+        while self.fatal is None and not self._closing.is_set():
+            self._serve(self.producer.poll, POLL_S)
+        if self.fatal is not None:  # nothing of it will be delivered any more: say so at once
+            self.producer.purge()
+            deadline = time.monotonic() + RETIRE_S
+            while len(self.producer) and time.monotonic() < deadline:
+                self._serve(self.producer.flush, POLL_S)
+
+    def _serve(self, reports: Callable[[float], int], timeout_s: float) -> None:
+        """Poll or flush.  Each raises a fatal error instead of waiting, once for every event that carries it."""
+        try:
+            reports(timeout_s)
+        except KafkaException as error:
+            self.fatal = error.args[0]
+
+    def flush(self, timeout_s: float) -> None:
+        """Send what gathers, and serve reports for so long."""
+        self._serve(self.producer.flush, timeout_s)
+
+    def close(self, timeout_s: float) -> int:
+        """Wait for what is on its way; returns how many records stayed behind."""
+        self.flush(timeout_s)
+        self._closing.set()
+        self._thread.join(POLL_S * 5)
+        return len(self.producer)
 
 
 class RecordProducer:
     """Produces records from one event loop and resolves a future for each."""
 
-    def __init__(self, kafka: KafkaSettings, *, client_id: str) -> None:
-        self._producer = Producer(
-            librdkafka(
-                kafka,
-                client_id=client_id,
-                enable_idempotence=True,
-                acks="all",
-                linger_ms=LINGER_MS,
-                delivery_timeout_ms=DELIVERY_TIMEOUT_MS,
-                partitioner="murmur2_random",
-                compression_type="lz4",
-                message_max_bytes=8 * 1024 * 1024,
-            )
-        )
-        self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._poll, name=f"{client_id}-reports", daemon=True)
-        self._thread.start()
+    def __init__(self, kafka: KafkaSettings, *, client_id: str, **more: Any) -> None:
+        """`more` are further settings of librdkafka (`a_b` means `a.b`), over the ones given here."""
+        given: dict[str, Any] = {
+            "enable_idempotence": True,
+            "acks": "all",
+            "linger_ms": LINGER_MS,
+            "delivery_timeout_ms": DELIVERY_TIMEOUT_MS,
+            "queue_buffering_max_messages": QUEUE_RECORDS,
+            "queue_buffering_max_kbytes": QUEUE_KB,
+            "partitioner": "murmur2_random",
+            "compression_type": "lz4",
+            "message_max_bytes": 8 * 1024 * 1024,
+        }
+        self._config = librdkafka(kafka, client_id=client_id, **(given | more))
+        self._client = _Client(self._config)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        # Appended to by librdkafka's callbacks, drained by the loop; `_woken` says that the loop will look.
+        self._reports: deque[Report] = deque()
+        self._woken = False
+        self._unresolved = 0
 
-    def _poll(self) -> None:
-        while not self._closing.is_set():
-            self._producer.poll(POLL_S)
+    @property
+    def pending(self) -> int:
+        """How many records have no report yet."""
+        return self._unresolved
 
     async def send(
         self,
@@ -61,35 +128,125 @@ class RecordProducer:
 
         Waits while librdkafka's queue is full: back-pressure, never loss.
         """
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[int] = loop.create_future()
-
-        def report(error: KafkaError | None, message: Message) -> None:
-            loop.call_soon_threadsafe(_resolve, future, error, message.offset())
-
-        extra: dict[str, Any] = {} if partition is None else {"partition": partition}
         while True:
             try:
-                self._producer.produce(
-                    topic, value, key=key, headers=list((headers or {}).items()), on_delivery=report, **extra
-                )
+                return self.offer(topic, value, key=key, partition=partition, headers=headers)
             except BufferError:
-                await asyncio.sleep(FULL_S)
+                await self.room()
+
+    def offer(
+        self,
+        topic: str,
+        value: bytes | None,
+        *,
+        key: bytes | None = None,
+        partition: int | None = None,
+        headers: Headers | None = None,
+        timestamp_ms: int = 0,
+        read: Callable[[Message], Any] = Message.offset,
+    ) -> "asyncio.Future[Any]":
+        """Hand a record over without waiting; the future gives what `read` makes of the delivered record.
+
+        Raises BufferError when the queue is full.  Whatever else is wrong with the record is its future's error.
+        """
+        loop = self._loop or self._bind()
+        future: asyncio.Future[Any] = loop.create_future()
+        reports = self._reports
+
+        def report(error: KafkaError | None, message: Message) -> None:
+            reports.append((future, error, message, read))
+            if not self._woken:
+                self._wake()
+
+        if self._client.fatal is not None:
+            self._renew(self._client.fatal)
+        where = -1 if partition is None else partition  # librdkafka's "any": its partitioner decides
+        try:
+            if headers:
+                self._client.producer.produce(
+                    topic, value, key, where, report, timestamp=timestamp_ms, headers=_pairs(headers)
+                )
             else:
-                return future
+                self._client.producer.produce(topic, value, key, where, report, timestamp=timestamp_ms)
+        except KafkaException as refused:
+            error: KafkaError = refused.args[0]
+            if error.fatal() or error.code() == KafkaError._FATAL:  # noqa: SLF001  # the name of a public error code
+                self._renew(error)
+                return self.offer(
+                    topic, value, key=key, partition=partition, headers=headers, timestamp_ms=timestamp_ms, read=read
+                )
+            _failed(topic, error.name(), 1)
+            future.set_exception(refused)
+            return future
+        self._unresolved += 1
+        return future
+
+    def partitions(self, topic: str, timeout_s: float) -> int:
+        """How many partitions a topic has; blocks for the broker's answer.  Raises KafkaException."""
+        found = self._client.producer.list_topics(topic, timeout_s).topics[topic]
+        if found.error is not None:
+            raise KafkaException(found.error)
+        return len(found.partitions)
+
+    async def room(self) -> None:
+        """Wait a moment for the queue to drain."""
+        metrics.PRODUCER_WAITS.inc()
+        await asyncio.sleep(FULL_S)
+
+    async def flush(self) -> None:
+        """Wait until every record handed over so far has its report, however long that takes (FAUST.md 8)."""
+        while self._unresolved:
+            await asyncio.to_thread(self._client.flush, POLL_S)
+            await asyncio.sleep(0)  # the reports' turn
 
     def close(self, timeout_s: float = 10.0) -> int:
         """Wait for what is on its way; returns how many records stayed behind."""
-        left = int(self._producer.flush(timeout_s))
-        self._closing.set()
-        self._thread.join(POLL_S * 5)
+        left = self._client.close(timeout_s)
+        self._resolve()
         return left
 
+    def _bind(self) -> asyncio.AbstractEventLoop:
+        self._loop = asyncio.get_running_loop()
+        return self._loop
 
-def _resolve(future: "asyncio.Future[int]", error: KafkaError | None, offset: int | None) -> None:
-    if future.done():
-        return
-    if error is not None:
-        future.set_exception(KafkaException(error))
-    else:
-        future.set_result(offset if offset is not None else -1)
+    def _renew(self, error: KafkaError) -> None:
+        log.error("the producer failed for good and is made anew", error=str(error), pending=self._unresolved)
+        self._client.fatal = error  # its thread fails what it holds, and ends
+        self._client = _Client(self._config)
+
+    def _wake(self) -> None:
+        """In the reports' thread: let the loop look at them, once for many."""
+        self._woken = True
+        if self._loop is not None and not self._loop.is_closed():  # else nobody waits any more
+            self._loop.call_soon_threadsafe(self._resolve)
+
+    def _resolve(self) -> None:
+        """In the loop: give each report to its future."""
+        self._woken = False
+        delivered: Counter[str] = Counter()
+        failed: Counter[tuple[str, str]] = Counter()
+        while self._reports:
+            future, error, message, read = self._reports.popleft()
+            self._unresolved -= 1
+            if error is None:
+                delivered[message.topic() or ""] += 1
+                if not future.done():
+                    future.set_result(read(message))
+            else:
+                failed[message.topic() or "", error.name()] += 1
+                if not future.done():
+                    future.set_exception(KafkaException(error))
+        for topic, number in delivered.items():
+            metrics.OUTPUTS.labels(topic).inc(number)
+        for (topic, name), number in failed.items():
+            _failed(topic, name, number)
+        metrics.PRODUCER_QUEUE.set(self._unresolved)
+
+
+def _pairs(headers: Headers) -> list[tuple[str, str | bytes | None]]:
+    return list(headers.items() if isinstance(headers, Mapping) else headers)
+
+
+def _failed(topic: str, error: str, number: int) -> None:
+    metrics.PRODUCE_FAILURES.inc(number)
+    log.warning("records were not delivered", topic=topic, error=error, records=number)

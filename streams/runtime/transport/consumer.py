@@ -15,6 +15,7 @@ from faust.types import TP
 from streams.runtime.clients import aiokafka_security
 from streams.runtime.transport import membership, static_member
 from streams.runtime.transport.ledger import Ledger
+from streams.runtime.transport.producer import EvenpostProducer
 
 # A fetch waits this long for its first byte.  Data answers at once; it only bounds how stale an empty answer is.
 FETCH_WAIT_MS = 250
@@ -56,6 +57,14 @@ class EvenpostConsumerThread(AIOKafkaConsumerThread):
         """See `EvenpostConsumer.leave`; runs in this thread."""
         if self._coordinator() is not None:
             await membership.leave(self._coordinator(), self.app.conf.consumer_group_instance_id)
+
+    async def rejoin(self) -> bool:
+        """See `EvenpostConsumer.rejoin`; runs in this thread."""
+        if self.assigned is None:
+            return False
+        _ours(self.app).group_assignor.ask()
+        self._coordinator().request_rejoin()
+        return True
 
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
         conf = self.app.conf
@@ -118,6 +127,10 @@ class EvenpostConsumer(Consumer):
             self.log.warning("Assignment not confirmed: %r", error)
             return False
 
+    async def rejoin(self) -> bool:
+        """Ask the group for a new plan; False where it is being balanced already, and so makes one."""
+        return bool(await self._in_thread(self._thread.rejoin()))
+
     async def leave(self) -> None:
         """Leave the group for good, so that its partitions move at once: after the last commit, before `app.stop`.
 
@@ -175,6 +188,7 @@ class EvenpostTransport(Transport):
     """The transport that an app of ours uses."""
 
     Consumer = EvenpostConsumer
+    Producer = EvenpostProducer
 
 
 def _ours(app: Any) -> Any:
