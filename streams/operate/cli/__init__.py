@@ -12,6 +12,7 @@ import typer
 
 from streams.operate.cli import (
     campaigns,
+    chaos,
     config,
     dead_letters,
     demo,
@@ -37,6 +38,7 @@ for name, group in (
     ("egress", egress.app),
     ("config", config.app),
     ("dead-letters", dead_letters.app),
+    ("chaos", chaos.app),
 ):
     app.add_typer(group, name=name)
 processes.register(app)

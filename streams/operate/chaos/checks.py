@@ -1,0 +1,178 @@
+"""The evidence against what must be, computed from the inputs alone.  Pure.
+
+Each value is a number of faults with limit 0; a note names the first events that differ.
+"""
+
+from bisect import bisect_left
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate
+from typing import Final
+
+import msgspec
+
+from streams.operate.chaos import events
+from streams.operate.chaos.evidence import Evidence, Found, Source
+from streams.operate.chaos.rounds import Struck
+from streams.operate.chaos.sampler import Sample
+from streams.operate.demo.checks import Check, check
+from streams.runtime.observer import Place
+
+# Differences that a note names.
+_NAMED: Final = 5
+# Seconds until a reader must see what a committed offset stands for: a transaction's markers are written at once when
+# its broker lives; a broker that comes back writes them within DESIGN.md's bound for readers.
+SHOWN_S: Final = 6.0
+# While the broker is away nobody can look: then the look after so many answered samples counts.
+SHOWN_SAMPLES: Final = 6
+
+
+class Model(msgspec.Struct, frozen=True, kw_only=True):
+    """What the inputs must come to: each event's entry after it, and the table at the end."""
+
+    entries: Mapping[Source, bytes]
+    table: Mapping[bytes, bytes]
+
+
+def model(evidence: Evidence) -> Model:
+    """Go through each source partition in the order of its offsets."""
+    table: dict[bytes, bytes] = {}
+    entries: dict[Source, bytes] = {}
+    for source in sorted(evidence.asked):
+        asked = evidence.asked[source]
+        key = events.person_key(source[0], asked.key.encode())
+        count, chain = events.parsed(table.get(key))
+        entries[source] = table[key] = events.entry(count + 1, events.linked(chain, asked.number))
+    return Model(entries=entries, table=table)
+
+
+def of_evidence(evidence: Evidence, *, planned: int) -> list[Check]:
+    """Effects, table and commits."""
+    wanted = model(evidence)
+    return [
+        _asked(evidence, planned),
+        *_effects(evidence, wanted),
+        _table(evidence, wanted),
+        *_commits(evidence),
+    ]
+
+
+def of_run(struck: Iterable[Struck], *, unasked: Sequence[str], left: int, started: int) -> list[Check]:
+    """The rounds were done, nothing ended unasked, and nothing is left running."""
+    missed = [f"round {one.number} {one.kind}: {one.missed}" for one in struck if one.missed]
+    return [
+        check("rounds not done", len(missed), 0, named(missed) or "all as planned"),
+        check("workers that ended unasked", len(unasked), 0, named(unasked) or "none"),
+        check("processes left", left, 0, f"{started:,} ran"),
+    ]
+
+
+def named(differences: Iterable[object]) -> str:
+    """The first of them, and how many there are more."""
+    all_of_them = [str(one) for one in differences]
+    more = len(all_of_them) - _NAMED
+    return "; ".join(all_of_them[:_NAMED]) + (f"; and {more:,} more" if more > 0 else "")
+
+
+def _place(source: Source) -> str:
+    topic, partition, offset = source
+    return f"{topic}[{partition}]@{offset}"
+
+
+def _asked(evidence: Evidence, planned: int) -> Check:
+    there = {asked.number for asked in evidence.asked.values()}
+    lost = set(range(1, planned + 1)) ^ there
+    note = f"{planned:,} planned, {len(evidence.asked):,} records in Kafka"
+    return check("events in Kafka as planned", len(lost), 0, note)
+
+
+def _effects(evidence: Evidence, wanted: Model) -> Iterable[Check]:
+    """Each event's effects, by Kafka's own coordinates."""
+    seen = Counter(found.source for found in evidence.found)
+    lost = sorted(evidence.asked.keys() - seen.keys())
+    doubled = sorted(source for source, count in seen.items() if count > 1)
+    strange = sorted(seen.keys() - evidence.asked.keys())
+    wrong = sorted({found.source for found in evidence.found if not _right(found, wanted)} - set(strange))
+    note = f"{len(evidence.asked):,} events, {len(evidence.found):,} effects"
+    yield check("events without an effect", len(lost), 0, named(map(_place, lost)) or note)
+    yield check("events with several effects", len(doubled), 0, named(map(_place, doubled)) or note)
+    yield check("effects of no event", len(strange), 0, named(map(_place, strange)) or note)
+    yield check(
+        "effects with another entry than the model's", len(wrong), 0, named(map(_place, wrong)) or "count and chain"
+    )
+
+
+def _right(found: Found, wanted: Model) -> bool:
+    effect = found.effect
+    return wanted.entries.get(found.source) == events.entry(effect.count, effect.chain.encode())
+
+
+def _table(evidence: Evidence, wanted: Model) -> Check:
+    keys = evidence.table.keys() | wanted.table.keys()
+    wrong = sorted(key for key in keys if evidence.table.get(key) != wanted.table.get(key))
+    note = f"{len(wanted.table):,} entries, from {len(evidence.asked):,} events"
+    return check("table entries that differ from the model", len(wrong), 0, named(wrong) or note)
+
+
+def _commits(evidence: Evidence) -> Iterable[Check]:
+    """Each sample's committed offsets against where the effects below them stand."""
+    reach = _reach(evidence.found)
+    samples = evidence.samples
+    ahead: list[str] = []
+    late: list[str] = []
+    back: list[str] = []
+    highest: dict[Place, int] = {}
+    for at, sample in enumerate(samples):
+        shown = _shown(samples, at)
+        for (topic, partition), committed in sample.committed.items():
+            if committed < highest.get((topic, partition), 0):
+                back.append(f"{topic}[{partition}] {highest[topic, partition]} to {committed}")
+            highest[topic, partition] = committed
+            needed = reach.needed((topic, partition), committed)
+            output = (events.OUTPUT, partition)
+            if needed >= sample.high.get(output, 0):
+                ahead.append(f"{topic}[{partition}] committed {committed}, an effect below it was not yet written")
+            elif shown is not None and needed >= shown.stable.get(output, 0):
+                late.append(f"{topic}[{partition}] committed {committed}, not shown {SHOWN_S:.0f} s later")
+    note = f"{len(samples):,} samples of {len(highest):,} partitions"
+    yield check("commits ahead of an unfinished event", len(ahead), 0, named(ahead) or note)
+    yield check("effects shown late", len(late), 0, named(late) or f"within {SHOWN_S:.0f} s of the commit")
+    yield check("commits that went back", len(back), 0, named(back) or note)
+    short = sorted(place for place, end in evidence.ends.items() if evidence.committed.get(place, 0) != end)
+    there = [f"{topic}[{partition}]" for topic, partition in short]
+    yield check("partitions not committed to their end", len(short), 0, named(there) or f"{len(evidence.ends):,}")
+
+
+def _shown(samples: Sequence[Sample], at: int) -> Sample | None:
+    """The sample by which readers must see what this one's commits stand for; None where the run ended before."""
+    for later in range(at + SHOWN_SAMPLES, len(samples)):
+        if samples[later].at >= samples[at].at + SHOWN_S:
+            return samples[later]
+    return None
+
+
+class _Reach:
+    """How far on its output the effects of a source partition's first events stand."""
+
+    def __init__(self, offsets: Mapping[Place, list[int]], highest: Mapping[Place, list[int]]) -> None:
+        self._offsets = offsets
+        self._highest = highest
+
+    def needed(self, place: Place, committed: int) -> int:
+        """The highest output offset of the effects of events below `committed`; -1 where there is none."""
+        below = bisect_left(self._offsets.get(place, []), committed)
+        return self._highest[place][below - 1] if below else -1
+
+
+def _reach(found: Iterable[Found]) -> _Reach:
+    """Of those that emit at once: an event that waits in the table is done when it is there."""
+    places: dict[Place, list[tuple[int, int]]] = defaultdict(list)
+    for one in found:
+        if not events.waits(one.effect.number):
+            places[one.effect.topic, one.effect.partition].append((one.effect.offset, one.offset))
+    for pairs in places.values():
+        pairs.sort()
+    return _Reach(
+        {place: [source for source, _ in pairs] for place, pairs in places.items()},
+        {place: list(accumulate((output for _, output in pairs), max)) for place, pairs in places.items()},
+    )

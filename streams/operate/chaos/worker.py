@@ -1,0 +1,200 @@
+"""The worker that is tormented: put together as the gate is, with a decider that counts.
+
+`python -m streams.operate.chaos.worker --member NAME`, settings by environment.  For each event it adds to its person's
+entry and emits one effect (events.py); some effects wait in the table first.  Told to by a file of its name, it stops
+itself between a transaction's offsets and its commit: no signal from outside could hit that moment for sure.
+"""
+
+import argparse
+import os
+import signal
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import structlog
+
+from streams.operate.chaos import events
+from streams.operate.chaos.events import Effect
+from streams.operate.chaos.tally import Tally
+from streams.runtime import logs, worker
+from streams.runtime.app import make_app
+from streams.runtime.dead_letters import Failure
+from streams.runtime.ownership import Ownership
+from streams.runtime.partition_loop import PartitionLoop, Received
+from streams.runtime.settings import Settings
+from streams.runtime.tables import PartitionTable
+from streams.runtime.transactions import FencedProducer, GroupOffsets
+
+ROLE: Final = "chaos"
+WAITING: Final = b"w/"
+
+
+class Emission(msgspec.Struct, frozen=True, kw_only=True):
+    """A record to emit."""
+
+    topic: str
+    key: bytes | None
+    value: bytes
+    partition: int | None
+    headers: Mapping[str, bytes]
+
+
+def tally_folder(settings: Settings) -> Path:
+    """Where workers count what they decide."""
+    return settings.data_dir / "chaos" / "decided"
+
+
+def stop_file(settings: Settings, member: str) -> Path:
+    """While it is there, the member stops itself in its next commit."""
+    return settings.data_dir / "chaos" / f"{member}.stop"
+
+
+class Counting:
+    """The decider."""
+
+    def __init__(self, table: PartitionTable, *, member: str, tally: Tally) -> None:
+        self._table = table
+        self._member = member
+        self._tally = tally
+
+    def receive(self, received: Received, now: datetime) -> Sequence[Emission]:
+        """Add to the person's entry; say so now, or a second later."""
+        self._tally.add()
+        number = int(received.value or b"0")
+        key = events.person_key(received.topic, received.key or b"")
+        count, chain = events.parsed(self._table.get(key))
+        count, chain = count + 1, events.linked(chain, number)
+        self._table.put(key, events.entry(count, chain))
+        effect = Effect(
+            topic=received.topic,
+            partition=received.partition,
+            offset=received.offset,
+            number=number,
+            count=count,
+            chain=chain.decode(),
+            member=self._member,
+            pid=os.getpid(),
+        )
+        if not events.waits(number):
+            return [_emission(effect)]
+        due = int(now.timestamp() * 1000) + events.WAIT_MS
+        place = f"{due:015d}/{effect.topic}/{effect.offset:012d}"
+        self._table.put(WAITING + place.encode(), msgspec.json.encode(effect))
+        return []
+
+    def reject(self, received: Received, now: datetime, failure: Failure) -> Sequence[Emission]:
+        """No event of a run is bad: if one is, its effect is missing, and the audit says so."""
+        del received, now, failure
+        return []
+
+    def bury(self, received: Received, failure: Failure) -> Emission:
+        """As `reject`, for the loop's last resort."""
+        value = failure.line.encode()
+        return Emission(topic="dead-letters", key=received.key, value=value, partition=None, headers={})
+
+    def release(self, now: datetime, *, limit: int) -> Sequence[Emission]:
+        """Emit what waited and is due."""
+        until = f"{int(now.timestamp() * 1000):015d}".encode()
+        due = [pair for pair in self._table.scan(WAITING, limit=limit) if pair[0][len(WAITING) :][:15] <= until]
+        for key, _ in due:
+            self._table.delete(key)
+        return [_emission(msgspec.json.decode(value, type=Effect)) for _, value in due]
+
+    def next_release(self, now: datetime) -> datetime | None:
+        """When the first that waits is due."""
+        del now
+        for key, _ in self._table.scan(WAITING, limit=1):
+            return datetime.fromtimestamp(int(key[len(WAITING) :][:15]) / 1000, UTC)
+        return None
+
+
+def _emission(effect: Effect) -> Emission:
+    key = events.person(effect.number).encode()
+    value = msgspec.json.encode(effect)
+    return Emission(topic=events.OUTPUT, key=key, value=value, partition=effect.partition, headers={})
+
+
+class StoppingProducer(FencedProducer):
+    """Stops its process between a transaction's offsets and its commit, once for each time the file is there."""
+
+    stop_at: Path
+
+    def finish(self) -> None:
+        """Commit, or stop right before."""
+        if self.stop_at.exists():
+            self.stop_at.unlink(missing_ok=True)
+            structlog.get_logger(__name__).info("stopping itself in a commit", producer=self.transactional_id)
+            os.kill(os.getpid(), signal.SIGSTOP)
+        super().finish()
+
+
+class ChaosWorker:
+    """The role."""
+
+    def __init__(self, settings: Settings, member: str) -> None:
+        self._settings = settings
+        self._member = member
+        self._tally = Tally(tally_folder(settings), f"{member}-{os.getpid()}")
+        self.app = make_app(ROLE, settings, member=member)
+        self._offsets = GroupOffsets(settings.kafka, self.app.conf.id)
+        self._threads = ThreadPoolExecutor(settings.kafka.gate_partitions, thread_name_prefix=ROLE)
+        self.ownership = Ownership(self.app, self._partition)
+        for name in events.SOURCES:
+            self._source(name)
+
+    def _source(self, name: str) -> None:
+        @self.app.agent(self.app.source(name), name=f"{ROLE}-{name}")
+        async def source(stream: Any) -> None:
+            await self.ownership.take_from(stream)
+
+    def _partition(self, partition: int) -> PartitionLoop:
+        return PartitionLoop(
+            partition,
+            settings=self._settings,
+            role=ROLE,
+            topics=events.SOURCES,
+            changelog=events.CHANGELOG,
+            path=worker.state_path(self._settings, self._member, f"{ROLE}-{partition}"),
+            group=self._offsets,
+            executor=self._threads,
+            make_decider=lambda table: Counting(table, member=self._member, tally=self._tally),
+            may_decide=lambda: True,
+            on_failure=self.ownership.fail,
+            on_worked=self.ownership.resume,
+            is_owner=self.ownership.confirmed,
+            make_producer=lambda: self._producer(partition),
+        )
+
+    def _producer(self, partition: int) -> FencedProducer:
+        kafka = self._settings.kafka
+        made = StoppingProducer(kafka, f"{kafka.prefix}{ROLE}-{partition}")
+        made.stop_at = stop_file(self._settings, self._member)
+        return made
+
+    def _ready(self) -> bool:
+        owners = list(self.ownership.owners())
+        return bool(owners) and all(isinstance(owner, PartitionLoop) and owner.ready for owner in owners)
+
+    async def main(self) -> int:
+        """Serve until stopped."""
+        readiness = worker.Readiness(self._settings, role=ROLE, member=self._member)
+        return await worker.serve(self.app, self.ownership, readiness, is_ready=self._ready)
+
+
+def main() -> None:
+    """Run one."""
+    parser = argparse.ArgumentParser(prog="python -m streams.operate.chaos.worker")
+    parser.add_argument("--member", required=True)
+    member = parser.parse_args().member
+    settings = Settings()
+    logs.configure(settings.log_level)
+    structlog.contextvars.bind_contextvars(member=member)
+    worker.run(lambda: ChaosWorker(settings, member).main())
+
+
+if __name__ == "__main__":
+    main()

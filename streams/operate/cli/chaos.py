@@ -1,0 +1,104 @@
+"""`evenpost chaos`: break what can break, and prove that nothing came of it."""
+
+import shutil
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from rich.console import Console
+
+from streams.operate.cli.terminal import say
+from streams.operate.errors import UsageFault
+
+app = typer.Typer(no_args_is_help=True)
+
+# What a shell reports of a program that Ctrl-C ended.
+_INTERRUPTED = 130
+
+
+@app.callback()
+def chaos() -> None:
+    """Break what can break, and prove that nothing came of it.
+
+    Example: evenpost chaos runtime
+    """
+
+
+@app.command()
+def runtime(
+    *,
+    rounds: Annotated[int, typer.Option("--rounds", min=1, max=1_000, help="Blows to workers and broker.")] = 30,
+    seed: Annotated[int, typer.Option("--seed", help="The same seed, the same rounds.")] = 1,
+    events: Annotated[int, typer.Option("--events", min=100, max=10_000_000, help="Events to decide.")] = 200_000,
+    workers: Annotated[int, typer.Option("--workers", min=2, max=5, help="Workers at the start.")] = 3,
+    partitions: Annotated[int, typer.Option("--partitions", min=1, max=200, help="Partitions.")] = 24,
+    session_timeout_s: Annotated[
+        float, typer.Option("--session-timeout", min=6, max=300, help="Seconds until a silent worker counts as dead.")
+    ] = 12.0,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", metavar="KIND", help="Draw from these kinds alone; may be repeated.")
+    ] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the temporary folder.")] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="End with one JSON line on stdout; the report on stderr.")
+    ] = False,
+) -> None:
+    """Kill, stop, add and remove workers and the broker under load; audit every event's effect.
+
+    An embedded Kafka of its own; no cluster of yours is touched.
+
+    Example: evenpost chaos runtime --rounds 4 --events 20000
+    """
+    from streams.operate.chaos import plan, report, run
+    from streams.operate.chaos.screen import Screen
+
+    try:
+        kinds = [plan.Kind(one) for one in only or plan.Kind]
+        planned = plan.make(seed=seed, rounds=rounds, workers=workers, events=events, kinds=kinds)
+    except ValueError as error:
+        raise UsageFault(f"--only: {error}; kinds are {', '.join(plan.Kind)}") from None
+    for sign in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(sign, _interrupt)
+    folder = run.make_folder()
+    base = run.settings(folder, partitions=partitions, session_timeout_s=session_timeout_s)
+    try:
+        with Screen(Console(stderr=True, emoji=False)) as screen:
+            watcher = run.Watcher(phase=screen.phase, note=screen.note, progress=screen.progress)
+            found = run.torment(base, planned, watcher)
+    except KeyboardInterrupt:
+        say("interrupted; everything was stopped")
+        _leave(folder, passing=not keep)
+        raise typer.Exit(_INTERRUPTED) from None
+    except BaseException:
+        _leave(folder, passing=False)
+        raise
+    report.show(Console(stderr=json, width=report.WIDTH, emoji=False), found)
+    _leave(folder, passing=found.ok and not keep)
+    if json:
+        line: dict[str, Any] = {
+            "ok": found.ok,
+            "checks": [one.line() for one in found.checks],
+            "figures": found.figures,
+        }
+        sys.stdout.write(msgspec.json.encode(line).decode() + "\n")
+    if not found.ok:
+        raise typer.Exit(1)
+
+
+def _leave(folder: Path, *, passing: bool) -> None:
+    """Remove what was only passing; say where the rest is: data, and each worker's words."""
+    if passing:
+        shutil.rmtree(folder, ignore_errors=True)
+    else:
+        say(f"data and logs are in {folder}")
+
+
+def _interrupt(number: int, _: FrameType | None) -> None:
+    """End in order; a second Ctrl-C must not break that off."""
+    for sign in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(sign, signal.SIG_IGN)
+    raise KeyboardInterrupt(number)

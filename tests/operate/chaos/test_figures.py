@@ -1,0 +1,55 @@
+"""How long nobody worked, from the effects' own times."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from streams.operate.chaos import figures
+from streams.operate.chaos.evidence import Found
+from streams.operate.chaos.plan import Kind
+from streams.operate.chaos.rounds import Struck
+from tests.operate.chaos.builders import good
+
+
+def found(*, partition: int, at: float, **more: Any) -> Found:
+    """An effect of this partition at that time."""
+    first = good().found[0]
+    return msgspec.structs.replace(
+        first, at=at, effect=msgspec.structs.replace(first.effect, partition=partition, **more)
+    )
+
+
+EFFECTS = figures.by_partition(
+    [
+        found(partition=0, at=10.0),
+        found(partition=0, at=14.5, member="chaos-1", pid=2),  # taken over
+        found(partition=0, at=15.0, member="chaos-1", pid=2),
+        found(partition=1, at=10.5, member="chaos-2", pid=3),
+        found(partition=1, at=11.0, member="chaos-2", pid=4),  # the same member, started again
+    ]
+)
+
+
+def test_the_longest_gap_of_each_partition_comes_first() -> None:
+    """With the moment when it began."""
+    assert [(gap.partition, gap.seconds, gap.at) for gap in figures.gaps(EFFECTS)] == [(0, 4.5, 10.0), (1, 0.5, 10.5)]
+
+
+def test_a_partition_that_goes_to_another_process_is_a_takeover() -> None:
+    """Also to the next process of the same member."""
+    assert figures.takeovers(EFFECTS) == 2
+
+
+def test_a_failover_lasts_from_the_blow_to_the_next_effect_of_the_struck_ones_partitions() -> None:
+    """Of another worker's partitions it says nothing; a blow to the broker strikes all."""
+    struck = [
+        Struck(number=1, kind=Kind.KILL, member="chaos-0", at=10.5, until=11.0),
+        Struck(number=2, kind=Kind.BROKER_KILL, member="", at=10.75, until=11.0),
+        Struck(number=3, kind=Kind.ADD, member="chaos-3", at=10.75, until=11.0),
+    ]
+    failovers = figures.failovers(EFFECTS, struck)
+    assert failovers.keys() == {Kind.KILL, Kind.BROKER_KILL}
+    assert failovers[Kind.KILL] == figures.Failover(rounds=1, partitions=1, median_s=4.0, longest_s=4.0)
+    assert failovers[Kind.BROKER_KILL].partitions == 2
