@@ -172,6 +172,10 @@ class FencedProducer:
             left = self._producer.flush(TRANSACTION_TIMEOUT_MS / 1000)
         except KafkaException as error:
             self._abort(reports.failed or error.args[0])
+        except SystemError as error:
+            # confluent-kafka raises a fatal error within the call that serves reports; where a report is served after
+            # that, CPython finds an exception that is set already, and says so in this way.
+            raise FencedError(self.transactional_id, str(error.__cause__ or error)) from error
         if reports.failed is not None or left:
             self._abort(reports.failed or KafkaError(KafkaError._MSG_TIMED_OUT))  # noqa: SLF001  # as above
         self.finish()
