@@ -38,29 +38,30 @@ def ended_in_order(world: Box, *, recipients: int) -> dict[str, Any]:
     return {"recipients": recipients, "outcomes": dict(balance.types), "ended": list(GRACEFUL)}
 
 
-def killed(world: Box, *, recipients: int) -> dict[str, Any]:
-    """SIGKILL: nothing lost; twice at the receivers only what was on an open connection."""
+def killed(world: Box, *, recipients: int, kills: int = 1) -> dict[str, Any]:
+    """SIGKILL of each, so many times: nothing lost; twice at the receivers only what was on an open connection."""
     campaign = "rude:all"
+    ended = KILLED * kills
 
     def kill(name: str) -> None:
         before = world.fleet.pids[name]
         world.fleet.kill(name)
         until(lambda: world.fleet.pids.get(name, before) != before, f"another {name}")
 
-    addresses = _waves(world, campaign, recipients, KILLED, kill)
+    addresses = _waves(world, campaign, recipients, ended, kill)
     balance = world.balanced(campaign, events=recipients)
     assert balance.types == {"accepted": recipients}
     accepted = world.accepted(domain="rude.example")
     assert accepted.keys() == set(addresses)
     twice = Counter(accepted) - Counter(addresses)
-    bound = SLOTS * world.settings.smtp.connections_per_slot * KILLED.count("sender-0")
+    bound = SLOTS * world.settings.smtp.connections_per_slot * ended.count("sender-0")
     assert twice.total() <= bound
     ids = Counter(entry.message_id for entry in world.taken(domain="rude.example") if entry.accepted)
     assert len(ids) == recipients, "a mail that goes twice keeps its Message-ID"
     return {
         "recipients": recipients,
         "outcomes": dict(balance.types),
-        "killed": list(KILLED),
+        "killed": dict(Counter(ended)),
         "duplicates_at_receivers": twice.total(),
         "duplicates_bound": bound,
     }
