@@ -21,6 +21,9 @@ from streams.runtime.dead_letters import DeadLetter, bury
 from streams.runtime.group import GroupReader
 from streams.runtime.producer import RecordProducer
 from streams.runtime.settings import Settings
+from streams.runtime.stopping import Stop
+from streams.runtime.vigil import Vigil
+from streams.runtime.vitals import Condition, Vitals, turns, views_condition
 from streams.spread.leases import equal_leases
 from streams.views import BadRecordError, World
 
@@ -29,6 +32,9 @@ log = structlog.get_logger(__name__)
 VIEWS = (topics.CAMPAIGNS, topics.TENANTS, topics.CONTENTS, topics.CONTROLS, topics.EGRESS)
 CHECKED = (topics.CAMPAIGNS, topics.TENANTS, topics.EGRESS)
 TICK_S: Final = 0.2
+# One turn compiles what is missing: 2 MB of HTML take seconds, and a thousand campaigns at a first start are as many
+# seconds.  A producer gives a record up after 120 s, and while the broker is away the views are not current.
+PATIENCE_S: Final = 1_800.0
 LEASE_EVERY_S: Final = 1.0
 # A dealer may spend a lease this long after it was issued: three renewals may be lost.
 LEASE_TTL_S: Final = 4.0
@@ -42,28 +48,49 @@ class Control:
         self._member = member
         self._world, self._replication = replicate(settings, member, VIEWS)
         self._producer = RecordProducer(settings.kafka, client_id=f"evenpost-{member}")
-        self._reader = GroupReader(settings, "control", CHECKED, client_id=f"evenpost-{member}")
+        self._reader = GroupReader(settings, "control", CHECKED, client_id=f"evenpost-{member}", name=member)
+        self._turns = 0
         self._known: set[str] = set()
         self._leased_at = 0.0
 
     async def main(self) -> int:
         """Serve until stopped."""
         readiness = worker.Readiness(self._settings, role="control", member=self._member)
-        stop = worker.stop_event()
-        readiness.announce()
-        while not stop.is_set():
-            records = await asyncio.to_thread(self._reader.read, TICK_S)
-            for record in records:
-                await self._check(record)
-            await asyncio.to_thread(self._reader.commit)
-            if self._reader.owns(topics.CAMPAIGNS.name, 0):
-                await self._compile_all()
-                await self._lease_all()
-        readiness.withdraw()
-        await asyncio.to_thread(self._reader.close)
+        stop = Stop(self._settings.worker.sigterm).listen()
+        async with Vigil(self._settings, readiness, self._vitals()) as vigil:
+            vigil.announce_when(lambda: True)
+            while not stop.is_set():
+                await self._turn()
+            vigil.ending(leaves=stop.how == "scale-in")
+            log.info("stopping", how=stop.how)
+            await asyncio.to_thread(self._reader.close)
+            if stop.how == "scale-in":
+                await self._reader.leave()
         self._replication.close()
         self._producer.close()
         return 0
+
+    async def _turn(self) -> None:
+        records = await asyncio.to_thread(self._reader.read, TICK_S)
+        for record in records:
+            await self._check(record)
+        await asyncio.to_thread(self._reader.commit)
+        if self._reader.owns(topics.CAMPAIGNS.name, 0):
+            await self._compile_all()
+            await self._lease_all()
+        self._turns += 1
+
+    def _vitals(self) -> Vitals:
+        patience_s = self._settings.worker.stalled_s or PATIENCE_S
+        return Vitals(
+            conditions=lambda: (self._owned(), views_condition(self._replication)),
+            progress=lambda: (*self._reader.progress(), turns("control", self._turns, patience_s=patience_s)),
+            held=lambda: None if self._replication.fresh() else "views are not current",
+        )
+
+    def _owned(self) -> Condition:
+        active = self._reader.owns(topics.CAMPAIGNS.name, 0)
+        return Condition(name="owned", ok=True, detail="active" if active else "stands by")
 
     async def _check(self, record: Any) -> None:
         """Bury what no view can read."""

@@ -132,7 +132,7 @@ class Gate:
     async def main(self) -> int:
         """Serve until stopped."""
         readiness = worker.Readiness(self._settings, role="gate", member=self._member)
-        code = await worker.serve(self.app, self.ownership, readiness, is_ready=self._ready)
+        code = await worker.serve(self.app, self.ownership, readiness, is_ready=self._ready, views=self._replication)
         self._replication.close()
         return code
 

@@ -38,7 +38,7 @@ from streams.runtime.keys import load_key
 from streams.runtime.local_state import held_on_disk
 from streams.runtime.ownership import Ownership
 from streams.runtime.producer import RecordProducer
-from streams.runtime.settings import Settings
+from streams.runtime.settings import Settings, SmtpSettings
 from streams.runtime.tables import PartitionTable
 from streams.runtime.transport.assignor import CoPartitionedAssignor
 
@@ -332,10 +332,25 @@ class Sender:
         self.in_background(
             placement.watch(self.app, binds=self.world.binds, here=lambda: of_this_host(self.settings.smtp))
         )
-        code = await worker.serve(self.app, self.ownership, readiness, is_ready=lambda: bool(self.ownership.partitions))
+        code = await worker.serve(
+            self.app,
+            self.ownership,
+            readiness,
+            is_ready=lambda: bool(self.ownership.partitions),
+            views=self.replication,
+            patience_s=longest_attempt_s(self.settings.smtp),
+        )
         self.replication.close()
         self.producer.close()
         return code
+
+
+def longest_attempt_s(smtp: SmtpSettings) -> float:
+    """How long one attempt may take by the settings' own limits, and so how long a slot may stand still: 2,550 s.
+
+    Connect; greeting, EHLO, STARTTLS, EHLO, MAIL, RCPT; DATA; the reply after the dot (RFC 5321 4.5.3.2).
+    """
+    return smtp.connect_timeout_s + 6 * smtp.command_timeout_s + smtp.data_timeout_s + smtp.final_timeout_s
 
 
 def run(settings: Settings, member: str) -> None:

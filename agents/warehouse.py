@@ -23,6 +23,9 @@ from streams.runtime.embedded.clickhouse import SqlServer
 from streams.runtime.group import GroupReader
 from streams.runtime.producer import RecordProducer
 from streams.runtime.settings import Settings
+from streams.runtime.stopping import Stop
+from streams.runtime.vigil import Vigil
+from streams.runtime.vitals import Condition, Vitals, turns
 from streams.warehouse.migrations import migrate
 from streams.warehouse.rows import Record, Refused
 from streams.warehouse.writer import Block, Writer, plan_metadata, read_plan
@@ -35,6 +38,9 @@ BLOCK_ROWS: Final = 20_000
 BLOCK_AGE_S: Final = 1.0
 RETRY_S: Final = 1.0
 WRITE_TRIES_LOGGED: Final = 10
+# A turn writes at most one block of each of 64 partitions; an insert of 20,000 rows takes 1-3 s here, so 3 minutes at
+# the worst.  While ClickHouse or Kafka does not take a block, the clock stands.
+PATIENCE_S: Final = 600.0
 
 
 @dataclass(kw_only=True)
@@ -81,12 +87,15 @@ class Warehouse:
         self._writer = Writer(self._client, self._database)
         self._producer = RecordProducer(settings.kafka, client_id=f"evenpost-{member}")
         self._pending: dict[tuple[str, int], Pending] = {}
-        self._stop = asyncio.Event()
+        self._stop = Stop(settings.worker.sigterm)
+        self._turns = 0
+        self._away: str | None = None
         self._reader = GroupReader(
             settings,
             "warehouse",
             (topics.DELIVERIES,),
             client_id=f"evenpost-{member}",
+            name=member,
             on_assign=self._assigned,
             on_revoke=self._revoked,
         )
@@ -107,21 +116,36 @@ class Warehouse:
     async def main(self) -> int:
         """Serve until stopped; what was read is written first."""
         readiness = worker.Readiness(self._settings, role="warehouse", member=self._member)
-        stop = self._stop = worker.stop_event()
+        stop = self._stop.listen()
         server = self._sql_server()
-        readiness.announce()
-        log.info("ready")
-        while not stop.is_set():
-            self._keep(await asyncio.to_thread(self._reader.read, READ_S))
-            await self._write_due(time.monotonic())
-        readiness.withdraw()
-        await self._write_due(float("inf"))
-        await asyncio.to_thread(self._reader.close)
+        async with Vigil(self._settings, readiness, self._vitals()) as vigil:
+            vigil.announce_when(lambda: True)
+            while not stop.is_set():
+                self._keep(await asyncio.to_thread(self._reader.read, READ_S))
+                await self._write_due(time.monotonic())
+                self._turns += 1
+            vigil.ending(leaves=stop.how == "scale-in")
+            log.info("stopping", how=stop.how)
+            await self._write_due(float("inf"))
+            await asyncio.to_thread(self._reader.close)
+            if stop.how == "scale-in":
+                await self._reader.leave()
         if server is not None:
             server.stop()
         self._producer.close()
         self._client.close()
         return 0
+
+    def _vitals(self) -> Vitals:
+        patience_s = self._settings.worker.stalled_s or PATIENCE_S
+        return Vitals(
+            conditions=lambda: (
+                Condition(name="owned", ok=True, detail=f"{self._reader.owned} partitions"),
+                Condition(name="clickhouse", ok=self._away is None, detail=self._away or "takes blocks"),
+            ),
+            progress=lambda: (*self._reader.progress(), turns("warehouse", self._turns, patience_s=patience_s)),
+            held=lambda: self._away,
+        )
 
     def _keep(self, messages: Iterable[Message]) -> None:
         for message in messages:
@@ -184,6 +208,7 @@ class Warehouse:
                 await asyncio.to_thread(self._advance, block)
             except (ClickHouseError, KafkaException, OSError) as error:
                 tries += 1
+                self._away = f"a block is not written yet: {type(error).__name__}"
                 if tries <= WRITE_TRIES_LOGGED:
                     log.warning(
                         "block not written yet", partition=block.partition, rows=len(block.records), error=str(error)
@@ -194,7 +219,9 @@ class Warehouse:
                 await asyncio.sleep(RETRY_S)
                 self._keep(await asyncio.to_thread(self._reader.serve, READ_S))
             else:
+                self._away = None
                 return
+        self._away = None
 
     def _is_current(self, pending: Pending, block: Block) -> bool:
         """Whether the partition was ours without a break since the block was read."""

@@ -1,21 +1,35 @@
 """A consumer group on librdkafka for the roles that read in blocks: CONTROL and WAREHOUSE."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, Final
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final, NoReturn
 
-from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+import structlog
+from aiokafka.errors import KafkaError as AiokafkaError
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from schemas.topics import Topic
 from streams.runtime.clients import librdkafka
+from streams.runtime.errors import MemberTakenError
 from streams.runtime.offsets import known
 from streams.runtime.settings import Settings
+from streams.runtime.transport.leaving import leave_group
+from streams.runtime.vitals import Progress, Reach
+
+log = structlog.get_logger(__name__)
 
 BATCH: Final = 5_000
+# A member learns by the answer to its heartbeat that partitions move: others wait for the slowest (as in app.py).
+HEARTBEAT_MS: Final = 1_000
 TIMEOUT_S: Final = 10.0
 
 
 class GroupReader:
-    """A member of a group.  Blocking: call it from a thread, one at a time."""
+    """A member of a group.  Blocking: call it from a thread, one at a time.
+
+    With a `name` and `worker.static_membership` it is a static member (KIP-345): closed and made anew within the
+    session timeout it has what it had.
+    """
 
     def __init__(
         self,
@@ -24,6 +38,7 @@ class GroupReader:
         topics: Sequence[Topic],
         *,
         client_id: str,
+        name: str | None = None,
         on_assign: Callable[[list[TopicPartition]], None] | None = None,
         on_revoke: Callable[[list[TopicPartition]], None] | None = None,
     ) -> None:
@@ -33,18 +48,23 @@ class GroupReader:
         self._owned: set[tuple[str, int]] = set()
         self._moved = False
         self._held = False
+        self._group = f"{settings.kafka.prefix}{role}"
+        self._name = name if settings.worker.static_membership else None
+        static = {} if self._name is None else {"group_instance_id": self._name}
         self._consumer = Consumer(
             librdkafka(
                 settings.kafka,
                 client_id=client_id,
-                group_id=f"{settings.kafka.prefix}{role}",
+                group_id=self._group,
                 enable_auto_commit=False,
                 enable_auto_offset_store=False,
                 auto_offset_reset="earliest",
                 isolation_level="read_committed",
+                heartbeat_interval_ms=HEARTBEAT_MS,
                 session_timeout_ms=int(settings.kafka.session_timeout_s * 1000),
                 fetch_wait_max_ms=100,
                 fetch_message_max_bytes=8 * 1024 * 1024,
+                **static,
             )
         )
         self._consumer.subscribe(
@@ -65,6 +85,23 @@ class GroupReader:
     def owns(self, topic: str, partition: int) -> bool:
         """Whether this member holds the partition of the declared topic now."""
         return (self._settings.topic(topic), partition) in self._owned
+
+    @property
+    def owned(self) -> int:
+        """How many partitions this member holds now."""
+        return len(self._owned)
+
+    def progress(self) -> Iterator[Progress]:
+        """How far the partitions held were read, by what the latest fetch told; nothing is timed by it."""
+        for topic, partition in sorted(self._owned):
+            try:
+                at = self._consumer.position([TopicPartition(topic, partition)])[0].offset
+                _, end = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), cached=True)
+            except (KafkaException, RuntimeError):  # given up, or closed, this moment
+                return
+            if at >= 0 and end >= 0:
+                reach = Reach(topic=topic, done=at, end=max(at, end))
+                yield Progress(partition=partition, reaches=(reach,), patience_s=math.inf)
 
     def read(self, timeout_s: float) -> list[Message]:
         """The next records, in order within a partition."""
@@ -87,9 +124,15 @@ class GroupReader:
                 self._consumer.store_offsets(message)
                 self._moved = True
                 records.append(message)
-            elif error.fatal():
-                raise KafkaException(error)
+            elif error.fatal() or error.code() == KafkaError._FATAL:  # noqa: SLF001  # librdkafka's name for it
+                self._raise_fatal(error)
         return records
+
+    def _raise_fatal(self, error: KafkaError) -> NoReturn:
+        """A fatal error's own code is within its words alone."""
+        if self._name is not None and "fenced" in error.str():
+            raise MemberTakenError(self._name)
+        raise KafkaException(error)
 
     def commit(self) -> None:
         """Commit what was read, if anything; a failure is mended by the next commit."""
@@ -123,5 +166,17 @@ class GroupReader:
         return str(described.topic_id)
 
     def close(self) -> None:
-        """Leave the group."""
+        """Stop reading; a static member's partitions wait for it, any other leaves the group."""
         self._consumer.close()
+
+    async def leave(self) -> None:
+        """After `close`, have a static member leave the group, so that its partitions move at once.
+
+        A failure is logged: the group then notices by the session's timeout.
+        """
+        if self._name is None:
+            return
+        try:
+            await leave_group(self._settings.kafka, self._group, self._name)
+        except (AiokafkaError, TimeoutError, OSError) as error:
+            log.warning("did not leave the group", group=self._group, error=repr(error))
