@@ -1,70 +1,103 @@
 """FEEDBACK: upstream's suppression requests become entries of the suppression list.
 
-A request is decoded, its address named by its keyed hash, and the entry (or, for a lift, its tombstone) written and
-awaited; then the request counts as done.  What can't be used is a dead letter with its reason.
+Each partition of the requests has one fenced owner (`PartitionLoop`, without a table).  A request is decoded, its
+address named by its keyed hash, and the entry (or, for a lift, its tombstone) written: a fact, durable before the
+request's offset is committed.  What can't be used is a dead letter with its reason, in one transaction with the offset.
 """
 
-import asyncio
-from typing import Any
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
 
 import msgspec
-import structlog
 
 from schemas import topics
 from streams.feedback.requests import SuppressionKeys, entry_for
 from streams.runtime import worker
 from streams.runtime.app import make_app
-from streams.runtime.dead_letters import DeadLetter, bury
+from streams.runtime.dead_letters import INTERNAL, DeadLetter, Failure
+from streams.runtime.facts import Facts
+from streams.runtime.fuse import Fuse
 from streams.runtime.keys import load_key
 from streams.runtime.ownership import Ownership
+from streams.runtime.partition_loop import PartitionLoop, Received
 from streams.runtime.producer import RecordProducer
 from streams.runtime.settings import Settings
+from streams.runtime.transactions import GroupOffsets
 
-log = structlog.get_logger(__name__)
+ROLE: Final = "feedback"
+_FACTS: Final = frozenset({topics.SUPPRESSIONS.name})
+# Partitions decide on the event loop and wait for Kafka in threads, one each.
+_PARTITIONS: Final = topics.SUPPRESSION_REQUESTS.partitions(gate=1, slots=1)
 
 
-class RequestOwner:
-    """One partition of suppression-requests: in order, one at a time."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Emission:
+    """A record to write."""
 
-    def __init__(self, partition: int, feedback: "Feedback") -> None:
-        self._partition = partition
-        self._feedback = feedback
-        self._inbox: asyncio.Queue[Any] = asyncio.Queue()
-        self._taken = -1
-        self._stopping = False
-        self._ended = asyncio.Event()
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    partition: int | None = None
+    headers: Mapping[str, bytes] = field(default_factory=dict)
 
-    def put(self, message: Any) -> None:
-        """Take a request over, once."""
-        if message.offset <= self._taken:
-            return
-        self._taken = message.offset
-        self._feedback.app.ledger.take(message.topic, message.partition, message.offset)
-        self._inbox.put_nowait(message)
 
-    def backlog(self, topic: str) -> int:
-        """How many requests wait; there is one topic of them."""
-        del topic
-        return self._inbox.qsize()
+class Decisions:
+    """What becomes of a request, as the partition loop asks for it."""
 
-    async def run(self) -> None:
-        """Work until stopped."""
+    def __init__(self, keys: SuppressionKeys) -> None:
+        self._keys = keys
+
+    def receive(self, received: Received, now: datetime) -> Sequence[Emission]:
+        """An entry, a tombstone, or a dead letter."""
+        del now
         try:
-            while not self._stopping:
-                message = await self._inbox.get()
-                if message is None:
-                    return
-                await self._feedback.handle(message)
-                self._feedback.app.ledger.done(message.topic, message.partition, message.offset)
-                self._feedback.ownership.resume(self, self._partition)
-        finally:
-            self._ended.set()
+            key, entry = entry_for(received.value or b"", self._keys)
+        except ValueError as error:
+            return [_letter(received, reason="malformed", error=str(error))]
+        value = None if entry is None else msgspec.json.encode(entry)
+        return [Emission(topic=topics.SUPPRESSIONS.name, key=key.encode(), value=value)]
 
-    async def stop(self) -> None:
-        """Finish the request in hand."""
-        self._stopping = True
-        self._inbox.put_nowait(None)
-        await self._ended.wait()
+    def reject(self, received: Received, now: datetime, failure: Failure) -> Sequence[Emission]:
+        """A request has no outcome of its own: its letter is its end."""
+        del now
+        return [self.bury(received, failure)]
+
+    def bury(self, received: Received, failure: Failure) -> Emission:
+        """The letter of a request that an error of ours stopped."""
+        return _letter(received, reason=INTERNAL, error=failure.line, tries=failure.tries)
+
+    def release(self, now: datetime, *, limit: int) -> Sequence[Emission]:
+        """Nothing waits."""
+        del now, limit
+        return []
+
+    def next_release(self, now: datetime) -> datetime | None:
+        """Never."""
+        del now
+        return None
+
+
+def _letter(received: Received, *, reason: str, error: str, tries: int | None = None) -> Emission:
+    letter = DeadLetter(
+        role=ROLE,
+        topic=received.topic,
+        partition=received.partition,
+        offset=received.offset,
+        key=received.key,
+        value=received.value,
+        reason=reason,
+        error=error,
+        tries=tries,
+    )
+    return Emission(
+        topic=topics.DEAD_LETTERS.name,
+        key=letter.kept_key(),
+        value=letter.kept_value(),
+        headers=letter.headers(),
+    )
 
 
 class Feedback:
@@ -75,36 +108,44 @@ class Feedback:
         self._member = member
         self._keys = SuppressionKeys(key=load_key(settings, "address_id"), version=settings.secrets.address_id_version)
         self._producer = RecordProducer(settings.kafka, client_id=f"evenpost-{member}")
-        self.app = make_app("feedback", settings, member=member)
-        self.ownership = Ownership(self.app, lambda partition: RequestOwner(partition, self))
+        self._facts = Facts(self._producer, topics=_FACTS)
+        self._fuse = Fuse(settings.worker.fuse_share)
+        self.app = make_app(ROLE, settings, member=member)
+        self._offsets = GroupOffsets(settings.kafka, self.app.conf.id)
+        self._threads = ThreadPoolExecutor(_PARTITIONS, thread_name_prefix=ROLE)
+        self.ownership = Ownership(self.app, self._partition)
 
         @self.app.agent(self.app.source(topics.SUPPRESSION_REQUESTS.name), name="feedback-requests")
         async def requests(stream: Any) -> None:
             await self.ownership.take_from(stream)
 
-    async def handle(self, message: Any) -> None:
-        """Turn one request into an entry, a tombstone, or a dead letter."""
-        try:
-            key, entry = entry_for(message.value or b"", self._keys)
-        except ValueError as error:
-            letter = DeadLetter(
-                role="feedback",
-                topic=topics.SUPPRESSION_REQUESTS.name,
-                partition=message.partition,
-                offset=message.offset,
-                key=message.key,
-                value=message.value,
-                reason=str(error),
-            )
-            await bury(self._producer, self._settings, letter)
-            return
-        value = None if entry is None else msgspec.json.encode(entry)
-        await (await self._producer.send(self._settings.topic(topics.SUPPRESSIONS.name), value, key=key.encode()))
+    def _partition(self, partition: int) -> PartitionLoop:
+        return PartitionLoop(
+            partition,
+            settings=self._settings,
+            role=ROLE,
+            topics=(topics.SUPPRESSION_REQUESTS.name,),
+            changelog=None,
+            path=None,
+            group=self._offsets,
+            executor=self._threads,
+            make_decider=lambda _: Decisions(self._keys),
+            may_decide=lambda: True,
+            on_failure=self.ownership.fail,
+            on_worked=self.ownership.resume,
+            is_owner=self.ownership.confirmed,
+            fuse=self._fuse,
+            facts=self._facts,
+        )
+
+    def _ready(self) -> bool:
+        owners = list(self.ownership.owners())
+        return bool(owners) and all(isinstance(owner, PartitionLoop) and owner.ready for owner in owners)
 
     async def main(self) -> int:
         """Serve until stopped."""
-        readiness = worker.Readiness(self._settings, role="feedback", member=self._member)
-        code = await worker.serve(self.app, self.ownership, readiness, is_ready=lambda: bool(self.ownership.partitions))
+        readiness = worker.Readiness(self._settings, role=ROLE, member=self._member)
+        code = await worker.serve(self.app, self.ownership, readiness, is_ready=self._ready)
         self._producer.close()
         return code
 
