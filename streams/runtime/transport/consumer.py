@@ -15,6 +15,7 @@ from faust.types import TP
 from streams.runtime.clients import aiokafka_security
 from streams.runtime.transport import membership, static_member
 from streams.runtime.transport.ledger import Ledger
+from streams.runtime.transport.patience import patient
 from streams.runtime.transport.producer import EvenpostProducer
 
 # A fetch waits this long for its first byte.  Data answers at once; it only bounds how stale an empty answer is.
@@ -68,7 +69,7 @@ class EvenpostConsumerThread(AIOKafkaConsumerThread):
 
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
         conf = self.app.conf
-        return static_member.consumer(
+        consumer = static_member.consumer(
             client_id=conf.broker_client_id,
             group_id=conf.id,
             group_instance_id=conf.consumer_group_instance_id,
@@ -89,6 +90,7 @@ class EvenpostConsumerThread(AIOKafkaConsumerThread):
             isolation_level="read_committed",
             **aiokafka_security(_ours(self.app).settings.kafka),
         )
+        return patient(consumer)
 
     async def _commit(self, offsets: Any) -> bool:
         """Commit, or say that it did not happen: a failure is tried again at the next interval (FAUST.md 3)."""
