@@ -1,15 +1,14 @@
 """A role's view of the world, ready before the role works."""
 
 from collections.abc import Callable, Sequence
-from typing import Final
 
+from schemas import topics as declared
 from schemas.topics import Topic
+from streams.runtime import worker
 from streams.runtime.replication import Replication
 from streams.runtime.settings import Settings
+from streams.runtime.suppression_disk import SuppressionsOnDisk
 from streams.views import BadRecordError, World
-
-# 10 million suppressions take about 30 s (DESIGN.md); a fresh deployment has an empty world at once.
-READY_LIMIT_S: Final = 120.0
 
 
 def replicate(
@@ -18,11 +17,20 @@ def replicate(
     topics: Sequence[Topic],
     *,
     on_bad: Callable[[BadRecordError], None] | None = None,
+    on_failure: Callable[[BaseException], None] | None = None,
 ) -> tuple[World, Replication]:
-    """A world read to its end, and the reader that keeps it current.  Raises TimeoutError."""
-    world = World()
-    replication = Replication(settings, world, topics, client_id=f"evenpost-{member}", on_bad=on_bad)
+    """A world read to its end, and the reader that keeps it current; the suppressions, where asked for, are on disk.
+
+    Raises ViewError where the topics can't be read, StoreLockedError where a former process of this name does not end.
+    """
+    kept: dict[str, SuppressionsOnDisk] = {}
+    if declared.SUPPRESSIONS in topics:
+        path = worker.state_path(settings, member, declared.SUPPRESSIONS.name)
+        kept[declared.SUPPRESSIONS.name] = SuppressionsOnDisk(path)
+    world = World(suppressions=kept.get(declared.SUPPRESSIONS.name))
+    replication = Replication(
+        settings, world, topics, client_id=f"evenpost-{member}", kept=kept, on_bad=on_bad, on_failure=on_failure
+    )
     replication.start()
-    if not replication.wait_ready(READY_LIMIT_S):
-        raise TimeoutError(f"the compacted topics could not be read to their end within {READY_LIMIT_S:.0f} s")
+    replication.catch_up()
     return world, replication

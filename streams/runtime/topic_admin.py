@@ -1,11 +1,11 @@
 """Create the declared topics, and refuse to run on ones of another shape."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
@@ -63,6 +63,13 @@ def apply_topics(settings: Settings) -> list[Applied]:
         present = _present(admin, settings)
     _check_shape(present, declared)  # somebody else may have made them meanwhile, in another shape
     return [Applied(topic=name, partitions=count, created=name in created) for name, count in declared.items()]
+
+
+def topic_ids(settings: Settings, names: Sequence[str]) -> dict[str, str]:
+    """Each topic's id by its full name: a topic made anew under the same name has another (KIP-516)."""
+    admin = admin_client(settings)  # held: its end would end what was asked
+    asked = admin.describe_topics(TopicCollection(list(names)), request_timeout=TIMEOUT_S)
+    return {name: str(future.result().topic_id) for name, future in asked.items()}
 
 
 def _present(admin: AdminClient, settings: Settings) -> dict[str, int]:
