@@ -8,7 +8,7 @@ now and stops; `find` reads for one key and waits for it.
 import contextlib
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import TracebackType
@@ -100,6 +100,12 @@ def sql_endpoint(settings: Settings) -> str:
 def check_reachable(settings: Settings) -> None:
     """Ask the cluster for its brokers.  Raises ClusterUnreachableError within REACH_S."""
     _topics_of(_client(Producer, settings, client_id="evenpost-cli"), settings)
+
+
+def missing_topics(settings: Settings, declared: Iterable[Topic]) -> list[str]:
+    """Full names of those that the cluster does not have.  Raises ClusterUnreachableError within REACH_S."""
+    present = _topics_of(_client(Producer, settings, client_id="evenpost-cli"), settings)
+    return [name for topic in declared if (name := settings.topic(topic.name)) not in present]
 
 
 class Publisher:
