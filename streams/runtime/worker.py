@@ -18,15 +18,16 @@ import structlog
 import uvloop
 
 from streams.runtime.app import EvenpostApp
-from streams.runtime.errors import MemberTakenError, RuntimeFault
+from streams.runtime.errors import ClusterUnreachableError, MemberTakenError, RuntimeFault, TopicMissingError
 from streams.runtime.ownership import Ownership
 from streams.runtime.progress import progress
 from streams.runtime.run_files import Readiness
 from streams.runtime.settings import Settings
-from streams.runtime.stopping import TAKEN_EXIT, Stop
+from streams.runtime.stopping import TAKEN_EXIT, UNREACHABLE_EXIT, Stop
 from streams.runtime.transport.consumer import EvenpostConsumer
 from streams.runtime.vigil import Vigil
 from streams.runtime.vitals import Condition, Fresh, Vitals, views_condition
+from streams.runtime.waiting import LIMIT_S
 
 __all__ = ["PATIENCE_S", "Readiness", "run", "serve", "state_path"]
 
@@ -71,14 +72,18 @@ async def serve(
     app.on_member_taken = taken
     vitals = _vitals(app, ownership, views, patience_s=app.settings.worker.stalled_s or patience_s)
     async with Vigil(app.settings, readiness, vitals) as vigil:
-        await app.start()
+        asked = asyncio.create_task(stop.wait(), name="stop")
+        starting = asyncio.create_task(app.start(), name="start")
+        await asyncio.wait({asked, starting}, timeout=LIMIT_S, return_when=asyncio.FIRST_COMPLETED)
+        if not starting.done():  # the broker is away: there is nothing to end in order
+            if stop.is_set():
+                log.info("stopped while starting", how=stop.how)
+                return 0
+            raise ClusterUnreachableError(app.settings.kafka.bootstrap, f"not within {LIMIT_S:.0f} s")
+        starting.result()
         vigil.announce_when(is_ready)
-        waits = {
-            asyncio.create_task(stop.wait(), name="stop"),
-            asyncio.create_task(app.wait_until_stopped(), name="faust"),
-            asyncio.ensure_future(failed),
-        }
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        crashed = asyncio.create_task(app.wait_until_stopped(), name="faust")
+        await asyncio.wait({asked, crashed, asyncio.ensure_future(failed)}, return_when=asyncio.FIRST_COMPLETED)
         code = 0
         if not stop.is_set():
             code = _say_why(failed.exception() if failed.done() else app.crash_reason)
@@ -94,7 +99,10 @@ def _say_why(reason: BaseException | None) -> int:
     if isinstance(reason, MemberTakenError):
         log.error("worker ends", error=str(reason))
         return TAKEN_EXIT
-    if isinstance(reason, RuntimeFault):
+    if isinstance(reason, ClusterUnreachableError | TopicMissingError):
+        log.error("worker ends", error=str(reason))
+        return UNREACHABLE_EXIT
+    if isinstance(reason, RuntimeFault | TimeoutError):
         log.error("worker fails", error=str(reason))
         return 1
     log.error("worker fails", error=repr(reason), exc_info=reason)  # Faust crashes without a word
