@@ -17,6 +17,7 @@ from streams.runtime.transport import membership, static_member
 from streams.runtime.transport.ledger import Ledger
 from streams.runtime.transport.patience import patient
 from streams.runtime.transport.producer import EvenpostProducer
+from streams.runtime.waiting import Waiting
 
 # A fetch waits this long for its first byte.  Data answers at once; it only bounds how stale an empty answer is.
 FETCH_WAIT_MS = 250
@@ -26,6 +27,8 @@ METADATA_AGE_MS = 3_000
 # The coordinator answers a heartbeat in a millisecond or two; while a rebalance holds its connection it does not, and
 # the session (6-12 s) must not run out while we wait.
 ANSWER_LIMIT_S = 5.0
+# A start that meets no broker tries again after this.
+START_AGAIN_S = 1.0
 
 
 class EvenpostConsumerThread(AIOKafkaConsumerThread):
@@ -33,6 +36,19 @@ class EvenpostConsumerThread(AIOKafkaConsumerThread):
 
     # Under which standing the partitions owned now were assigned; None between a revocation and an assignment.
     assigned: membership.Standing | None = None
+
+    async def on_start(self) -> None:
+        """As Faust's, but a broker that is away at this moment is waited for; `worker.serve` has a limit."""
+        self._consumer = self._create_consumer(loop=self.thread_loop)
+        self.time_started = asyncio.get_running_loop().time()
+        waiting = Waiting()
+        while not self.should_stop:
+            try:
+                await self._consumer.start()
+                return
+            except aiokafka.errors.KafkaConnectionError as error:
+                waiting.lost(error)
+                await asyncio.sleep(START_AGAIN_S)
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Note that nothing is ours while the group is balanced."""
