@@ -14,6 +14,7 @@ from streams.runtime.local_state import held_on_disk
 from streams.runtime.settings import Settings
 from streams.runtime.transport import EvenpostTransport, Ledger
 from streams.runtime.transport.assignor import CoPartitionedAssignor
+from streams.runtime.transport.raw import RawSchema
 
 # How many records one poll hands over; bounds what a rebalance throws away (FAUST.md 21).  A poll takes some turns of
 # the event loop, a busy sender's turn 0.2 s, and aiokafka asks for no partition's news before it is rid of what it has:
@@ -43,14 +44,7 @@ class EvenpostApp(faust.App):
 
     def source(self, name: str) -> Any:
         """A declared topic as a source of raw records."""
-        return self.topic(
-            self.settings.topic(name),
-            key_type=bytes,
-            value_type=bytes,
-            key_serializer="raw",
-            value_serializer="raw",
-            acks=False,
-        )
+        return self.topic(self.settings.topic(name), schema=RawSchema(), acks=False)
 
 
 def make_app(role: str, settings: Settings, *, member: str) -> EvenpostApp:

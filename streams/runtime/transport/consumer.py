@@ -9,11 +9,13 @@ from collections.abc import Coroutine
 from typing import Any
 
 import aiokafka
-from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport, server_list
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Transport, server_list
 from faust.types import TP
 
+from streams.runtime import metrics
 from streams.runtime.clients import aiokafka_security
 from streams.runtime.transport import membership, static_member
+from streams.runtime.transport.draining import DrainingConsumer
 from streams.runtime.transport.ledger import Ledger
 from streams.runtime.transport.patience import patient
 from streams.runtime.transport.producer import EvenpostProducer
@@ -110,23 +112,18 @@ class EvenpostConsumerThread(AIOKafkaConsumerThread):
 
     async def _commit(self, offsets: Any) -> bool:
         """Commit, or say that it did not happen: a failure is tried again at the next interval (FAUST.md 3)."""
-        consumer = self._ensure_consumer()
-        wanted = {
-            aiokafka.TopicPartition(tp.topic, tp.partition): offset
-            for tp, offset in offsets.items()
-            if TP(tp.topic, tp.partition) in self.assignment()
-        }
-        if not wanted:
-            return False
+        wanted = {aiokafka.TopicPartition(*tp): offset for tp, offset in offsets.items()}
         try:
-            await consumer.commit(wanted)
-        except aiokafka.errors.KafkaError as error:
+            async with asyncio.timeout(ANSWER_LIMIT_S):  # aiokafka itself tries for as long as the broker is away
+                await self._ensure_consumer().commit(wanted)
+        except (aiokafka.errors.KafkaError, TimeoutError) as error:
+            metrics.COMMIT_FAILURES.inc()
             self.log.warning("Commit failed, will be tried again: %r", error)
             return False
         return True
 
 
-class EvenpostConsumer(Consumer):
+class EvenpostConsumer(DrainingConsumer):
     """Faust's consumer: what may be committed comes from the ledger."""
 
     _thread: EvenpostConsumerThread
@@ -165,37 +162,23 @@ class EvenpostConsumer(Consumer):
         there = asyncio.run_coroutine_threadsafe(work, self._thread.thread_loop)
         return await asyncio.wait_for(asyncio.wrap_future(there), ANSWER_LIMIT_S)
 
-    async def _drain_messages(self, fetcher: Any) -> None:
-        """Hand over what was fetched, in one turn of the event loop while the flow is active (FAUST.md 18).
+    async def commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
+        """Commit what is done now.
 
-        Stock Faust makes four tasks a record and yields each hundred: a sender whose loop is busy would take records
-        as slowly as it sends, and a transactional send is ahead of marketing only once its slot has it.
+        Stock Faust lets a second commit wait for the one under way and do nothing: at a revocation, what was done since
+        that one began would be handed out again.
         """
-        flow = self.app.flow_control
-        try:
-            while not (self.should_stop or fetcher.should_stop):
-                await self.sleep(0)
-                async for tp, message in self.getmany(timeout=1.0):
-                    read = self._read_offset[tp]
-                    if read is not None and message.offset < read:
-                        continue
-                    if self.flow_active and flow.is_active():
-                        await self.callback(message)
-                    else:
-                        await self.wait_first(self.callback(message), self.suspend_flow.wait())
-                    self._read_offset[tp] = message.offset
-        except asyncio.CancelledError:
-            if not self.app.should_stop:
-                raise
-        except self.consumer_stopped_errors:
-            if not self.app.should_stop:
-                raise
+        while await self.maybe_wait_for_commit_to_finish():
+            pass
+        return await super().commit(topics, start_new_transaction)
 
     async def force_commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
-        """Commit each partition's contiguous prefix of done events."""
+        """Commit the contiguous prefix of done events of each partition that is ours."""
         del topics, start_new_transaction
         ledger: Ledger = _ours(self.app).ledger
-        offsets = ledger.committable()
+        moved = ledger.committable()
+        ours = self.assignment() if moved else frozenset()
+        offsets = {tp: offset for tp, offset in moved.items() if TP(*tp) in ours}
         if not offsets or not await self._commit({TP(*tp): offset for tp, offset in offsets.items()}):
             return False
         ledger.committed(offsets)
