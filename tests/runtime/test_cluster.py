@@ -85,8 +85,8 @@ def test_records_that_did_not_arrive_are_told(settings: Settings) -> None:
     """Too large for the topic or the client, or no such topic: it never says that all is well."""
     noise = random.Random(1).randbytes(2 * topics.MESSAGE_BYTES)  # does not compress below the topic's limit
     publisher = Publisher(settings)
-    publisher.send(topics.RECIPIENTS_TRANSACTIONAL, "acme:u1", noise)
     publisher.send(topics.RECIPIENTS_TRANSACTIONAL, "acme:u2", b"fits")
+    publisher.send(topics.RECIPIENTS_TRANSACTIONAL, "acme:u1", noise)
     with pytest.raises(PublishFailedError, match=r"^1 record\(s\) did not reach Kafka: .*large"):
         publisher.flush()
     assert [record.key for record in read_all(settings, topics.RECIPIENTS_TRANSACTIONAL)] == ["acme:u2"]
