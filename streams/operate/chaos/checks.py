@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from streams.operate.chaos import events
-from streams.operate.chaos.evidence import Evidence, Found, Source
+from streams.operate.chaos.evidence import Evidence, Found, Offsets, PlainFound, Source
 from streams.operate.chaos.rounds import Struck
 from streams.operate.chaos.sampler import Sample
 from streams.operate.demo.checks import Check, check
@@ -54,6 +54,7 @@ def of_evidence(evidence: Evidence, *, planned: int) -> list[Check]:
         *_effects(evidence, wanted),
         _table(evidence, wanted),
         *_commits(evidence),
+        *_plain(evidence),
     ]
 
 
@@ -116,31 +117,60 @@ def _table(evidence: Evidence, wanted: Model) -> Check:
 
 def _commits(evidence: Evidence) -> Iterable[Check]:
     """Each sample's committed offsets against where the effects below them stand."""
-    reach = _reach(evidence.found)
-    samples = evidence.samples
+    faults = _faults(evidence.offsets, _reach(evidence.found), events.OUTPUT)
+    note = f"{len(evidence.offsets.samples):,} samples of {len(evidence.offsets.ends):,} partitions"
+    yield check("commits ahead of an unfinished event", len(faults.ahead), 0, named(faults.ahead) or note)
+    yield check(
+        "effects shown late", len(faults.late), 0, named(faults.late) or f"within {SHOWN_S:.0f} s of the commit"
+    )
+    yield check("commits that went back", len(faults.back), 0, named(faults.back) or note)
+    yield check("partitions not committed to their end", len(faults.short), 0, named(faults.short) or note)
+
+
+def _plain(evidence: Evidence) -> Iterable[Check]:
+    """The plain agents': each event has an effect, before its offset is committed; it may have more."""
+    asked, found = evidence.plain_asked, evidence.plain_found
+    wrong = sorted({one.source for one in found if one.source not in asked or asked[one.source].number != one.number})
+    lost = sorted(asked.keys() - {one.source for one in found})
+    faults = _faults(evidence.plain_offsets, _plain_reach(found), events.PLAIN_OUTPUT)
+    note = f"{len(asked):,} events, {len(found):,} effects: at least once"
+    yield check("plain events without an effect", len(lost), 0, named(map(_place, lost)) or note)
+    yield check("plain effects of no event", len(wrong), 0, named(map(_place, wrong)) or note)
+    note = f"{len(evidence.plain_offsets.samples):,} samples of {len(evidence.plain_offsets.ends):,} partitions"
+    # These outputs belong to no transaction: what is written is shown.
+    yield check("plain commits ahead of an effect", len(faults.ahead), 0, named(faults.ahead) or note)
+    yield check("plain commits that went back", len(faults.back), 0, named(faults.back) or note)
+    yield check("plain partitions not committed to their end", len(faults.short), 0, named(faults.short) or note)
+
+
+class _Faults(msgspec.Struct, frozen=True, kw_only=True):
+    """What is wrong with a group's offsets."""
+
+    ahead: list[str]
+    late: list[str]
+    back: list[str]
+    short: list[str]
+
+
+def _faults(offsets: Offsets, reach: "_Reach", output: str) -> _Faults:
     ahead: list[str] = []
     late: list[str] = []
     back: list[str] = []
     highest: dict[Place, int] = {}
-    for at, sample in enumerate(samples):
-        shown = _shown(samples, at)
+    for at, sample in enumerate(offsets.samples):
+        shown = _shown(offsets.samples, at)
         for (topic, partition), committed in sample.committed.items():
-            if committed < highest.get((topic, partition), 0):
-                back.append(f"{topic}[{partition}] {highest[topic, partition]} to {committed}")
+            before = highest.get((topic, partition), 0)
+            if committed < before:
+                back.append(f"{topic}[{partition}] {before} to {committed}")
             highest[topic, partition] = committed
             needed = reach.needed((topic, partition), committed)
-            output = (events.OUTPUT, partition)
-            if needed >= sample.high.get(output, 0):
+            if needed >= sample.high.get((output, partition), 0):
                 ahead.append(f"{topic}[{partition}] committed {committed}, an effect below it was not yet written")
-            elif shown is not None and needed >= shown.stable.get(output, 0):
+            elif shown is not None and needed >= shown.stable.get((output, partition), 0):
                 late.append(f"{topic}[{partition}] committed {committed}, not shown {SHOWN_S:.0f} s later")
-    note = f"{len(samples):,} samples of {len(highest):,} partitions"
-    yield check("commits ahead of an unfinished event", len(ahead), 0, named(ahead) or note)
-    yield check("effects shown late", len(late), 0, named(late) or f"within {SHOWN_S:.0f} s of the commit")
-    yield check("commits that went back", len(back), 0, named(back) or note)
-    short = sorted(place for place, end in evidence.ends.items() if evidence.committed.get(place, 0) != end)
-    there = [f"{topic}[{partition}]" for topic, partition in short]
-    yield check("partitions not committed to their end", len(short), 0, named(there) or f"{len(evidence.ends):,}")
+    short = sorted(place for place, end in offsets.ends.items() if offsets.committed.get(place, 0) != end)
+    return _Faults(ahead=ahead, late=late, back=back, short=[f"{topic}[{partition}]" for topic, partition in short])
 
 
 def _shown(samples: Sequence[Sample], at: int) -> Sample | None:
@@ -154,9 +184,13 @@ def _shown(samples: Sequence[Sample], at: int) -> Sample | None:
 class _Reach:
     """How far on its output the effects of a source partition's first events stand."""
 
-    def __init__(self, offsets: Mapping[Place, list[int]], highest: Mapping[Place, list[int]]) -> None:
-        self._offsets = offsets
-        self._highest = highest
+    def __init__(self, places: Mapping[Place, list[tuple[int, int]]]) -> None:
+        """For each source partition, pairs of an event's offset and its effect's."""
+        ordered = {place: sorted(pairs) for place, pairs in places.items()}
+        self._offsets = {place: [source for source, _ in pairs] for place, pairs in ordered.items()}
+        self._highest = {
+            place: list(accumulate((output for _, output in pairs), max)) for place, pairs in ordered.items()
+        }
 
     def needed(self, place: Place, committed: int) -> int:
         """The highest output offset of the effects of events below `committed`; -1 where there is none."""
@@ -170,9 +204,15 @@ def _reach(found: Iterable[Found]) -> _Reach:
     for one in found:
         if not events.waits(one.effect.number):
             places[one.effect.topic, one.effect.partition].append((one.effect.offset, one.offset))
-    for pairs in places.values():
-        pairs.sort()
-    return _Reach(
-        {place: [source for source, _ in pairs] for place, pairs in places.items()},
-        {place: list(accumulate((output for _, output in pairs), max)) for place, pairs in places.items()},
-    )
+    return _Reach(places)
+
+
+def _plain_reach(found: Iterable[PlainFound]) -> _Reach:
+    """Of each event's first effect."""
+    first: dict[Source, int] = {}
+    for one in found:
+        first[one.source] = min(one.offset, first.get(one.source, one.offset))
+    places: dict[Place, list[tuple[int, int]]] = defaultdict(list)
+    for (topic, partition, offset), output in first.items():
+        places[topic, partition].append((offset, output))
+    return _Reach(places)

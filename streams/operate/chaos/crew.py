@@ -16,20 +16,26 @@ from typing import Final, Self
 
 import psutil
 
+from streams.operate.chaos.events import DEALING, PLAIN
 from streams.operate.errors import UnknownThingError
 from streams.operate.settings_tree import environment
 from streams.runtime.children import Child, spawn
 from streams.runtime.cluster import with_bootstrap
-from streams.runtime.embedded import EmbeddedKafka
+from streams.runtime.embedded import EmbeddedError, EmbeddedKafka
 from streams.runtime.settings import Settings
+from streams.runtime.stopping import SCALE_IN_SIGNAL
 from streams.runtime.topic_admin import apply_topics
 
-PROGRAM: Final = (sys.executable, "-P", "-m", "streams.operate.chaos.worker")
+PROGRAM: Final = (sys.executable, "-P", "-m", "streams.operate.chaos.member")
+# How many plain agents there are beside.
+PLAINS: Final = 2
 # Seconds from SIGTERM to SIGKILL: a worker gives itself 20.
 GRACE_S: Final = 25.0
 # Seconds until a worker that ended unasked is started again, and between two looks.
 AGAIN_S: Final = 0.5
 LOOK_S: Final = 0.1
+# A broker that did not come up within its limit is tried again: a machine with other work must not end the run.
+BROKER_TRIES: Final = 3
 
 Say = Callable[[str], None]
 
@@ -56,8 +62,8 @@ class Crew:
         try:
             self.start_broker()
             apply_topics(self.settings)
-            for number in range(self._workers):
-                self.spawn(f"chaos-{number}")
+            for name in (*(f"{DEALING}-{n}" for n in range(self._workers)), *(f"{PLAIN}-{n}" for n in range(PLAINS))):
+                self.spawn(name)
             self._watcher.start()
         except BaseException:
             self.stop()
@@ -68,7 +74,13 @@ class Crew:
     def start_broker(self) -> None:
         """On the port it had: the workers know no other."""
         broker = EmbeddedKafka(self.settings.data_dir, port=self._port)
-        self.settings = with_bootstrap(self.settings, broker.start())
+        for tried in range(1, BROKER_TRIES + 1):
+            try:
+                self.settings = with_bootstrap(self.settings, broker.start())
+                break
+            except EmbeddedError:
+                if tried == BROKER_TRIES:
+                    raise
         self._port = int(str(self.settings.kafka.bootstrap).rpartition(":")[2])
         self._broker = broker
 
@@ -86,9 +98,14 @@ class Crew:
 
     @property
     def running(self) -> list[str]:
-        """The workers that are there and not on purpose away."""
+        """The members that are there and not on purpose away."""
         with self._lock:
             return sorted(name for name, child in self._children.items() if child.alive and name not in self._away)
+
+    @property
+    def dealing(self) -> list[str]:
+        """Of those, the ones whose partitions are decided in transactions."""
+        return [name for name in self.running if name.startswith(DEALING)]
 
     def ready(self) -> bool:
         """Whether each worker said that all it was given is recovered."""
@@ -98,7 +115,8 @@ class Crew:
     def add(self) -> str:
         """One worker more, by the lowest name that is free: it finds what a removed one left on its disk."""
         with self._lock:
-            name = next(f"chaos-{n}" for n in range(len(self._children) + 1) if f"chaos-{n}" not in self._children)
+            names = (f"{DEALING}-{number}" for number in range(len(self._children) + 1))
+            name = next(name for name in names if name not in self._children)
             self.spawn(name)
             return name
 
@@ -125,8 +143,8 @@ class Crew:
         return self._end(name, signal.SIGTERM)
 
     def remove(self, name: str) -> int:
-        """SIGTERM and no more of it.  Returns its exit code."""
-        code = self._end(name, signal.SIGTERM)
+        """Scale-in: it leaves the group, and there is no more of it.  Returns its exit code."""
+        code = self._end(name, SCALE_IN_SIGNAL)
         with self._lock:
             del self._children[name]
             self._away.discard(name)

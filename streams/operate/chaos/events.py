@@ -10,6 +10,10 @@ from typing import Final
 
 import msgspec
 
+# The two kinds of workers, by the first part of their names: those that decide in transactions, and plain agents.
+DEALING: Final = "chaos"
+PLAIN: Final = "plain"
+
 # Two sources of one width, decided by one owner, as the gate has them.
 SOURCES: Final = ("recipients.transactional", "recipients.marketing")
 OUTPUT: Final = "sends.marketing"
@@ -17,6 +21,9 @@ CHANGELOG: Final = "gate-state"
 # The second workload: a plain agent that acks an event when what it produced is durable.
 PLAIN_SOURCE: Final = "returns"
 PLAIN_OUTPUT: Final = "journal"
+
+# One plain event beside so many of the others.
+PLAIN_EVERY: Final = 10
 
 PERSONS: Final = 2_000
 WAITS_EVERY: Final = 16
@@ -39,11 +46,11 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PlainEffect(msgspec.Struct, frozen=True, kw_only=True):
-    """The output of one event of the plain agent."""
+    """The output of one event of a plain agent."""
 
     partition: int
     offset: int
-    member: str
+    number: int
 
 
 def person(number: int) -> str:

@@ -1,15 +1,14 @@
 """What a run left in Kafka, read aside: inputs and effects by their coordinates, the table by its changelog."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from schemas.topics import BY_NAME
 from streams.operate.chaos import events
-from streams.operate.chaos.events import Effect
+from streams.operate.chaos.events import DEALING, PLAIN, Effect, PlainEffect
 from streams.operate.chaos.sampler import Sample
-from streams.runtime.cluster import read_all
+from streams.runtime.cluster import KafkaRecord, read_all
 from streams.runtime.observer import Observer, Place
 from streams.runtime.settings import Settings
 
@@ -37,65 +36,107 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
         return self.effect.topic, self.effect.partition, self.effect.offset
 
 
-class Evidence(msgspec.Struct, frozen=True, kw_only=True):
-    """All of it."""
+class PlainFound(msgspec.Struct, frozen=True, kw_only=True):
+    """One effect of a plain agent."""
 
-    asked: Mapping[Source, Asked]  # each source partition's in the order of offsets
-    found: tuple[Found, ...]  # each output partition's in the order of offsets
-    table: Mapping[bytes, bytes]
-    committed: Mapping[Place, int]  # by the topic's declared name, as all below
+    source: Source
+    number: int
+    offset: int
+
+
+class Offsets(msgspec.Struct, frozen=True, kw_only=True):
+    """A group's offsets: at the end, and all the while.  Places by the topics' declared names."""
+
+    committed: Mapping[Place, int]
     ends: Mapping[Place, int]
     samples: tuple[Sample, ...]
 
 
-def gather(settings: Settings, group: str, samples: tuple[Sample, ...] = ()) -> Evidence:
-    """Read it.  Raises ClusterUnreachableError."""
-    asked = {
-        (topic, record.partition, record.offset): Asked(
-            number=int(record.value or b"0"), key=record.key, at=record.at.timestamp() if record.at else 0.0
-        )
-        for topic in events.SOURCES
-        for record in read_all(settings, BY_NAME[topic])
-    }
-    found = tuple(
-        Found(
-            effect=msgspec.json.decode(record.value or b"{}", type=Effect),
-            offset=record.offset,
-            at=record.at.timestamp() if record.at else 0.0,
-        )
-        for record in read_all(settings, BY_NAME[events.OUTPUT])
-    )
+class Evidence(msgspec.Struct, frozen=True, kw_only=True):
+    """All of it; each partition's records in the order of their offsets."""
+
+    asked: Mapping[Source, Asked]
+    found: tuple[Found, ...]
+    table: Mapping[bytes, bytes]
+    offsets: Offsets
+    plain_asked: Mapping[Source, Asked]
+    plain_found: tuple[PlainFound, ...]
+    plain_offsets: Offsets
+
+
+def gather(settings: Settings, samples: Mapping[str, Sequence[Sample]]) -> Evidence:
+    """Read it; `samples` by the kind of workers.  Raises ClusterUnreachableError."""
     table: dict[bytes, bytes] = {}
     for record in read_all(settings, BY_NAME[events.CHANGELOG]):
         if record.value is None:
             table.pop(record.key.encode(), None)
         else:
             table[record.key.encode()] = record.value
-    observer = Observer(settings.kafka, group)
-    places = [
-        (settings.topic(topic), partition)
-        for topic in events.SOURCES
-        for partition in range(settings.kafka.gate_partitions)
-    ]
     return Evidence(
-        asked=asked,
-        found=found,
-        table=table,
-        committed=declared(settings, observer.committed(places)),
-        ends=declared(settings, observer.ends(places, "high")),
-        samples=tuple(
-            Sample(
-                at=one.at,
-                committed=declared(settings, one.committed),
-                high=declared(settings, one.high),
-                stable=declared(settings, one.stable),
-            )
-            for one in samples
+        asked=_asked(settings, *events.SOURCES),
+        found=tuple(
+            Found(effect=msgspec.json.decode(record.value or b"", type=Effect), offset=record.offset, at=_at(record))
+            for record in read_all(settings, BY_NAME[events.OUTPUT])
         ),
+        table=table,
+        offsets=_offsets(settings, DEALING, events.SOURCES, samples[DEALING]),
+        plain_asked=_asked(settings, events.PLAIN_SOURCE),
+        plain_found=tuple(_plain(record) for record in read_all(settings, BY_NAME[events.PLAIN_OUTPUT])),
+        plain_offsets=_offsets(settings, PLAIN, (events.PLAIN_SOURCE,), samples[PLAIN]),
     )
 
 
-def declared(settings: Settings, offsets: Mapping[Place, Any]) -> dict[Place, Any]:
-    """By the topics' declared names."""
+def places(settings: Settings, *topics: str) -> list[Place]:
+    """Each partition of these topics, by full names."""
+    return [(settings.topic(topic), number) for topic in topics for number in range(settings.kafka.gate_partitions)]
+
+
+def group(settings: Settings, kind: str) -> str:
+    """The consumer group of a kind of workers."""
+    return f"{settings.kafka.prefix}{kind}"
+
+
+def _asked(settings: Settings, *topics: str) -> dict[Source, Asked]:
+    return {
+        (topic, record.partition, record.offset): Asked(
+            number=int(record.value or b"0"), key=record.key, at=_at(record)
+        )
+        for topic in topics
+        for record in read_all(settings, BY_NAME[topic])
+    }
+
+
+def _plain(record: KafkaRecord) -> PlainFound:
+    effect = msgspec.json.decode(record.value or b"", type=PlainEffect)
+    source = (events.PLAIN_SOURCE, effect.partition, effect.offset)
+    return PlainFound(source=source, number=effect.number, offset=record.offset)
+
+
+def _at(record: KafkaRecord) -> float:
+    return record.at.timestamp() if record.at else 0.0
+
+
+def _offsets(settings: Settings, kind: str, topics: Sequence[str], samples: Sequence[Sample]) -> Offsets:
+    observer = Observer(settings.kafka, group(settings, kind))
+    asked = places(settings, *topics)
     cut = len(settings.kafka.prefix)
-    return {(topic[cut:], partition): offset for (topic, partition), offset in offsets.items()}
+
+    def declared(offsets: Mapping[Place, int]) -> dict[Place, int]:
+        return {(topic[cut:], partition): offset for (topic, partition), offset in offsets.items()}
+
+    try:
+        return Offsets(
+            committed=declared(observer.committed(asked)),
+            ends=declared(observer.ends(asked, "high")),
+            samples=tuple(
+                Sample(
+                    at=one.at,
+                    committed=declared(one.committed),
+                    high=declared(one.high),
+                    stable=declared(one.stable),
+                )
+                for one in samples
+            ),
+        )
+    finally:
+        observer.close()

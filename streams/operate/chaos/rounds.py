@@ -15,6 +15,8 @@ AWAY_S: Final = 15.0
 # Seconds for a worker to come to its next commit and stop there: busy partitions commit many times a second.
 COMMIT_S: Final = 15.0
 _POLL_S: Final = 0.02
+# Kinds that mean nothing to a plain agent, or that would leave nobody beside.
+_DEALING_ONLY: Final = {Kind.STOP_IN_COMMIT, Kind.REMOVE}
 
 
 class Struck(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,7 +41,7 @@ class Rounds:
     def do(self, one: Round) -> Struck:
         """Wait for the round's moment, strike, and return when what was struck runs again."""
         self._sleep(one.pause_s)
-        names = self._crew.running
+        names = self._crew.dealing if one.kind in _DEALING_ONLY else self._crew.running
         member = "" if one.kind.startswith("broker") or one.kind is Kind.ADD else names[int(one.draw * len(names))]
         at = time.time()
         missed = ""

@@ -9,7 +9,7 @@
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ import psutil
 
 from streams.operate.chaos import checks, events, evidence, figures, plan, tally, worker
 from streams.operate.chaos.crew import Crew
+from streams.operate.chaos.events import DEALING, PLAIN
 from streams.operate.chaos.evidence import Evidence
 from streams.operate.chaos.figures import Failover, Gap
 from streams.operate.chaos.plan import Kind, Plan
@@ -36,6 +37,11 @@ GONE_S: Final = 5.0
 LOOK_S: Final = 0.5
 # At the end of the rounds about so many of the events are still to come, should rounds take less than was thought.
 RESERVE: Final = 0.05
+# What each kind of workers reads, and where its effects go.
+_WATCHED: Final = {
+    DEALING: (events.SOURCES, events.OUTPUT),
+    PLAIN: ((events.PLAIN_SOURCE,), events.PLAIN_OUTPUT),
+}
 
 
 class Watcher(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,31 +87,25 @@ def torment(base: Settings, planned: Plan, watcher: Watcher) -> Survived:
     watcher.phase("starting")
     with Crew(base, workers=planned.workers, say=watcher.note) as crew:
         _until(crew.ready, READY_S, "the workers are not ready; their words are in logs/")
-        kafka = crew.settings.kafka
-        group = f"{kafka.prefix}{worker.ROLE}"
-        partitions = range(kafka.gate_partitions)
         upstream = Upstream(crew.settings, events=planned.events)
-        sampler = Sampler(
-            kafka,
-            group,
-            sources=[(crew.settings.topic(topic), at) for topic in events.SOURCES for at in partitions],
-            outputs=[(crew.settings.topic(events.OUTPUT), at) for at in partitions],
-        )
-        upstream.start()
-        sampler.start()
+        samplers = {kind: _sampler(crew.settings, kind) for kind in _WATCHED}
+        threads: tuple[Upstream | Sampler, ...] = (upstream, *samplers.values())
+        for thread in threads:
+            thread.start()
+        done = samplers[DEALING]
         try:
-            struck = _rounds(crew, planned, upstream, sampler, watcher)
-            _finish(planned, upstream, sampler, watcher)
+            struck = _rounds(crew, planned, upstream, done, watcher)
+            _finish(planned, upstream, samplers, watcher)
             watcher.phase("reading everything aside")
-            seen = _gather(crew.settings, group, sampler)
+            seen = _gather(crew.settings, samplers)
         finally:
-            upstream.stop()
-            sampler.stop()
+            for thread in threads:
+                thread.stop()
         processes = psutil.Process().children(recursive=True)
         watcher.phase("stopping")
     _, left = psutil.wait_procs(processes, timeout=GONE_S)
     watcher.phase("judging")
-    for thread in (upstream, sampler):
+    for thread in threads:
         if thread.error is not None:
             raise thread.error
     judged = [
@@ -146,24 +146,34 @@ def _rounds(crew: Crew, planned: Plan, upstream: Upstream, sampler: Sampler, wat
     return tuple(struck)
 
 
-def _finish(planned: Plan, upstream: Upstream, sampler: Sampler, watcher: Watcher) -> None:
+def _sampler(of: Settings, kind: str) -> Sampler:
+    sources, output = _WATCHED[kind]
+    return Sampler(
+        of.kafka,
+        evidence.group(of, kind),
+        sources=evidence.places(of, *sources),
+        outputs=evidence.places(of, output),
+    )
+
+
+def _finish(planned: Plan, upstream: Upstream, samplers: Mapping[str, Sampler], watcher: Watcher) -> None:
     watcher.phase("the rest of the events")
     upstream.per_s = REST_PER_S
     deadline = time.monotonic() + PATIENCE_S + planned.events / PATIENCE_PER_S
-    while not (upstream.done and sampler.events_committed >= planned.events):
-        watcher.progress(upstream.sent, sampler.events_committed, planned.events)
+    while not (upstream.done and sum(one.events_committed for one in samplers.values()) >= upstream.records):
+        watcher.progress(upstream.sent, samplers[DEALING].events_committed, planned.events)
         if time.monotonic() > deadline:
             watcher.note("not all events came to their end in time; judging what there is")
             return
         time.sleep(LOOK_S)
 
 
-def _gather(of: Settings, group: str, sampler: Sampler) -> Evidence:
+def _gather(of: Settings, samplers: Mapping[str, Sampler]) -> Evidence:
     """What there is, once no effect waits in the table any more, or the patience for that ends."""
     deadline = time.monotonic() + events.WAIT_MS / 1000 + PATIENCE_S / 4
     while True:
-        samples = tuple(sampler.samples)
-        seen = evidence.gather(of, group, samples)
+        samples = {kind: tuple(sampler.samples) for kind, sampler in samplers.items()}
+        seen = evidence.gather(of, samples)
         if not any(key.startswith(worker.WAITING) for key in seen.table) or time.monotonic() > deadline:
             return seen
         time.sleep(LOOK_S)
@@ -182,7 +192,9 @@ def _survived(
         "rounds": dict(sorted(Counter(str(one.kind) for one in struck).items())),
         "decided_again": decided - len(seen.asked),
         "take_overs": figures.takeovers(partitions),
-        "samples": len(seen.samples),
+        "plain_events": len(seen.plain_asked),
+        "plain_effects": len(seen.plain_found),
+        "samples": len(seen.offsets.samples),
         "longest_gap_s": round(longest[0].seconds, 1) if longest else None,
         "longest_wait_s": round(figures.longest_wait_s(seen), 1),
         "failover_s": {str(kind): [one.median_s, one.longest_s] for kind, one in failed.items()},

@@ -27,11 +27,12 @@ class Upstream:
     def __init__(self, settings: Settings, *, events: int) -> None:
         self._settings = settings
         self._events = events
-        self._failed: deque[int] = deque()
+        self._failed: deque[tuple[str, int]] = deque()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), name="upstream", daemon=True)
         self.per_s = 0.0
         self.sent = 0
+        self.records = 0
         self.arrived = 0
         self.error: BaseException | None = None
 
@@ -42,7 +43,7 @@ class Upstream:
     @property
     def done(self) -> bool:
         """Whether each event is on the broker."""
-        return self.arrived >= self._events
+        return self.sent >= self._events and self.arrived >= self.records
 
     def stop(self) -> None:
         """End, with what is on its way."""
@@ -51,7 +52,7 @@ class Upstream:
             self._thread.join()
 
     async def _run(self) -> None:
-        producer = RecordProducer(self._settings.kafka, client_id="evenpost-chaos-upstream")
+        producer = RecordProducer(self._settings.kafka, client_id="evenpost-chaos-upstream", log_level=0)
         try:
             await self._produce(producer)
         except BaseException as error:
@@ -66,27 +67,31 @@ class Upstream:
             now = time.monotonic()
             allowed += (now - last) * self.per_s
             last = now
-            while allowed >= 1 and (self._failed or self.sent < self._events):
+            while self._failed:
+                await self._send(producer, *self._failed.popleft())
+            while allowed >= 1 and self.sent < self._events:
                 allowed -= 1
-                await self._send(producer, self._next())
+                await self._next(producer)
             allowed = min(allowed, self.per_s * STEP_S)
             await asyncio.sleep(STEP_S)
 
-    def _next(self) -> int:
-        if self._failed:
-            return self._failed.popleft()
+    async def _next(self, producer: RecordProducer) -> None:
         self.sent += 1
-        return self.sent
+        topics = [events.SOURCES[self.sent % TRANSACTIONAL_EVERY > 0]]
+        if self.sent % events.PLAIN_EVERY == 0:
+            topics.append(events.PLAIN_SOURCE)
+        self.records += len(topics)
+        for topic in topics:
+            await self._send(producer, topic, self.sent)
 
-    async def _send(self, producer: RecordProducer, number: int) -> None:
-        topic = events.SOURCES[number % TRANSACTIONAL_EVERY > 0]
+    async def _send(self, producer: RecordProducer, topic: str, number: int) -> None:
         future = await producer.send(
             self._settings.topic(topic), b"%d" % number, key=events.person(number).encode(), partition=None
         )
-        future.add_done_callback(lambda done: self._report(number, done))
+        future.add_done_callback(lambda done: self._report(topic, number, done))
 
-    def _report(self, number: int, done: "asyncio.Future[int]") -> None:
+    def _report(self, topic: str, number: int, done: "asyncio.Future[int]") -> None:
         if done.exception() is None:
             self.arrived += 1
         else:
-            self._failed.append(number)
+            self._failed.append((topic, number))

@@ -1,11 +1,10 @@
 """The worker that is tormented: put together as the gate is, with a decider that counts.
 
-`python -m streams.operate.chaos.worker --member NAME`, settings by environment.  For each event it adds to its person's
-entry and emits one effect (events.py); some effects wait in the table first.  Told to by a file of its name, it stops
-itself between a transaction's offsets and its commit: no signal from outside could hit that moment for sure.
+For each event it adds to its person's entry and emits one effect (events.py); some effects wait in the table first.
+Told to by a file of its name, it stops itself between a transaction's offsets and its commit: no signal from outside
+could hit that moment for sure.
 """
 
-import argparse
 import os
 import signal
 from collections.abc import Mapping, Sequence
@@ -18,9 +17,9 @@ import msgspec
 import structlog
 
 from streams.operate.chaos import events
-from streams.operate.chaos.events import Effect
+from streams.operate.chaos.events import DEALING, Effect
 from streams.operate.chaos.tally import Tally
-from streams.runtime import logs, worker
+from streams.runtime import worker
 from streams.runtime.app import make_app
 from streams.runtime.dead_letters import Failure
 from streams.runtime.ownership import Ownership
@@ -29,7 +28,6 @@ from streams.runtime.settings import Settings
 from streams.runtime.tables import PartitionTable
 from streams.runtime.transactions import FencedProducer, GroupOffsets
 
-ROLE: Final = "chaos"
 WAITING: Final = b"w/"
 
 
@@ -139,15 +137,15 @@ class ChaosWorker:
         self._settings = settings
         self._member = member
         self._tally = Tally(tally_folder(settings), f"{member}-{os.getpid()}")
-        self.app = make_app(ROLE, settings, member=member)
+        self.app = make_app(DEALING, settings, member=member)
         self._offsets = GroupOffsets(settings.kafka, self.app.conf.id)
-        self._threads = ThreadPoolExecutor(settings.kafka.gate_partitions, thread_name_prefix=ROLE)
+        self._threads = ThreadPoolExecutor(settings.kafka.gate_partitions, thread_name_prefix=DEALING)
         self.ownership = Ownership(self.app, self._partition)
         for name in events.SOURCES:
             self._source(name)
 
     def _source(self, name: str) -> None:
-        @self.app.agent(self.app.source(name), name=f"{ROLE}-{name}")
+        @self.app.agent(self.app.source(name), name=f"{DEALING}-{name}")
         async def source(stream: Any) -> None:
             await self.ownership.take_from(stream)
 
@@ -155,10 +153,10 @@ class ChaosWorker:
         return PartitionLoop(
             partition,
             settings=self._settings,
-            role=ROLE,
+            role=DEALING,
             topics=events.SOURCES,
             changelog=events.CHANGELOG,
-            path=worker.state_path(self._settings, self._member, f"{ROLE}-{partition}"),
+            path=worker.state_path(self._settings, self._member, f"{DEALING}-{partition}"),
             group=self._offsets,
             executor=self._threads,
             make_decider=lambda table: Counting(table, member=self._member, tally=self._tally),
@@ -171,7 +169,7 @@ class ChaosWorker:
 
     def _producer(self, partition: int) -> FencedProducer:
         kafka = self._settings.kafka
-        made = StoppingProducer(kafka, f"{kafka.prefix}{ROLE}-{partition}")
+        made = StoppingProducer(kafka, f"{kafka.prefix}{DEALING}-{partition}")
         made.stop_at = stop_file(self._settings, self._member)
         return made
 
@@ -181,20 +179,10 @@ class ChaosWorker:
 
     async def main(self) -> int:
         """Serve until stopped."""
-        readiness = worker.Readiness(self._settings, role=ROLE, member=self._member)
+        readiness = worker.Readiness(self._settings, role=DEALING, member=self._member)
         return await worker.serve(self.app, self.ownership, readiness, is_ready=self._ready)
 
 
-def main() -> None:
+def run(settings: Settings, member: str) -> None:
     """Run one."""
-    parser = argparse.ArgumentParser(prog="python -m streams.operate.chaos.worker")
-    parser.add_argument("--member", required=True)
-    member = parser.parse_args().member
-    settings = Settings()
-    logs.configure(settings.log_level)
-    structlog.contextvars.bind_contextvars(member=member)
     worker.run(lambda: ChaosWorker(settings, member).main())
-
-
-if __name__ == "__main__":
-    main()

@@ -9,7 +9,7 @@ import msgspec
 
 from streams.operate.chaos import events
 from streams.operate.chaos.events import Effect
-from streams.operate.chaos.evidence import Asked, Evidence, Found, Source
+from streams.operate.chaos.evidence import Asked, Evidence, Found, Offsets, PlainFound, Source
 from streams.operate.chaos.sampler import Sample
 from streams.runtime.observer import Place
 
@@ -51,9 +51,33 @@ def good() -> Evidence:
         if number % 5 == 0:
             ends = {(events.OUTPUT, one): end for one, end in written.items()}
             samples.append(Sample(at=at + 0.02, committed=dict(committed), high=ends, stable=ends))
+    plain = [_plain(number) for number in range(EVENTS // 10)]
     return Evidence(
-        asked=asked, found=tuple(found), table=table, committed=committed, ends=committed, samples=tuple(samples)
+        asked=asked,
+        found=tuple(found),
+        table=table,
+        offsets=Offsets(committed=committed, ends=committed, samples=tuple(samples)),
+        plain_asked={one.source: Asked(number=one.number, key="k", at=1_000.0) for one in plain},
+        plain_found=tuple(plain),
+        plain_offsets=_plain_offsets(plain),
     )
+
+
+def _plain(number: int) -> PlainFound:
+    source = (events.PLAIN_SOURCE, number % PARTITIONS, number // PARTITIONS)
+    return PlainFound(source=source, number=number, offset=number // PARTITIONS)
+
+
+def _plain_offsets(found: Iterable[PlainFound]) -> Offsets:
+    """A sample after each event."""
+    committed: dict[Place, int] = {}
+    samples: list[Sample] = []
+    for one in found:
+        topic, partition, offset = one.source
+        committed[topic, partition] = offset + 1
+        ends = {(events.PLAIN_OUTPUT, place[1]): end for place, end in committed.items()}
+        samples.append(Sample(at=1_000.0 + len(samples) / 2, committed=dict(committed), high=ends, stable=ends))
+    return Offsets(committed=committed, ends=committed, samples=tuple(samples))
 
 
 def without_effect(evidence: Evidence, number: int) -> Evidence:
@@ -74,18 +98,24 @@ def with_effect_of(evidence: Evidence, offset: int) -> Evidence:
     return _with(evidence, [*evidence.found, msgspec.structs.replace(first, effect=strange)])
 
 
-def with_committed(evidence: Evidence, *, sample: int, ahead: int) -> Evidence:
+def with_committed(offsets: Offsets, *, sample: int, ahead: int) -> Offsets:
     """At one moment the group had committed so many more events than were finished."""
-    samples = list(evidence.samples)
+    samples = list(offsets.samples)
     moved = {place: offset + ahead for place, offset in samples[sample].committed.items()}
     samples[sample] = msgspec.structs.replace(samples[sample], committed=moved)
-    return msgspec.structs.replace(evidence, samples=tuple(samples))
+    return msgspec.structs.replace(offsets, samples=tuple(samples))
 
 
-def with_stable(evidence: Evidence, stable: Mapping[Place, int]) -> Evidence:
+def with_stable(offsets: Offsets, stable: Mapping[Place, int]) -> Offsets:
     """From the first moment to the last, readers of committed records saw no more than this."""
-    samples = tuple(msgspec.structs.replace(one, stable=stable) for one in evidence.samples)
-    return msgspec.structs.replace(evidence, samples=samples)
+    samples = tuple(msgspec.structs.replace(one, stable=stable) for one in offsets.samples)
+    return msgspec.structs.replace(offsets, samples=samples)
+
+
+def short(offsets: Offsets) -> Offsets:
+    """The last event of each partition is not committed."""
+    committed = {place: offset - 1 for place, offset in offsets.committed.items()}
+    return msgspec.structs.replace(offsets, committed=committed)
 
 
 def _with(evidence: Evidence, found: Iterable[Found]) -> Evidence:

@@ -12,6 +12,7 @@ from tests.operate.chaos.builders import (
     EVENTS,
     PARTITIONS,
     good,
+    short,
     with_committed,
     with_effect_of,
     with_effect_twice,
@@ -22,6 +23,9 @@ from tests.operate.chaos.builders import (
 LOST, DOUBLED, STRANGE = "events without an effect", "events with several effects", "effects of no event"
 ENTRY, TABLE = "effects with another entry than the model's", "table entries that differ from the model"
 AHEAD, LATE, BACK = "commits ahead of an unfinished event", "effects shown late", "commits that went back"
+PLAIN_LOST, PLAIN_STRANGE = "plain events without an effect", "plain effects of no event"
+PLAIN_AHEAD, PLAIN_BACK = "plain commits ahead of an effect", "plain commits that went back"
+PLAIN_END = "plain partitions not committed to their end"
 END, ASKED = "partitions not committed to their end", "events in Kafka as planned"
 
 
@@ -81,7 +85,9 @@ def test_events_decided_out_of_order_are_found() -> None:
 
 def test_a_commit_ahead_of_an_unfinished_event_is_found() -> None:
     """In any sample, though all is well at the end; and the offset that comes back after it as well."""
-    found = failed(with_committed(good(), sample=20, ahead=1))
+    evidence = good()
+    wrong = with_committed(evidence.offsets, sample=20, ahead=1)
+    found = failed(msgspec.structs.replace(evidence, offsets=wrong))
     assert found.keys() == {AHEAD, BACK}
     assert found[AHEAD] <= 2 * PARTITIONS
 
@@ -93,16 +99,44 @@ def test_a_commit_of_a_lost_event_is_no_commit_ahead_of_others() -> None:
 
 def test_effects_that_readers_never_see_in_time_are_found() -> None:
     """Written, its offset committed, and hidden behind an open transaction for longer than readers may wait."""
-    assert failed(with_stable(good(), {(events.OUTPUT, partition): 1 for partition in range(PARTITIONS)})).keys() == {
-        LATE
-    }
+    evidence = good()
+    wrong = with_stable(evidence.offsets, {(events.OUTPUT, partition): 1 for partition in range(PARTITIONS)})
+    assert failed(msgspec.structs.replace(evidence, offsets=wrong)).keys() == {LATE}
 
 
 def test_a_source_not_committed_to_its_end_is_found() -> None:
     """Something was never taken, or never done."""
     evidence = good()
-    short = {place: offset - 1 for place, offset in evidence.committed.items()}
-    assert failed(msgspec.structs.replace(evidence, committed=short)) == {END: 2 * PARTITIONS}
+    wrong = msgspec.structs.replace(
+        evidence, offsets=short(evidence.offsets), plain_offsets=short(evidence.plain_offsets)
+    )
+    assert failed(wrong) == {END: 2 * PARTITIONS, PLAIN_END: PARTITIONS}
+
+
+def test_a_plain_event_without_an_effect_is_found_and_one_with_two_is_not() -> None:
+    """At least once is what a plain agent promises."""
+    evidence = good()
+    twice = (*evidence.plain_found, msgspec.structs.replace(evidence.plain_found[3], offset=1_000))
+    assert failed(msgspec.structs.replace(evidence, plain_found=twice)) == {}
+    assert failed(msgspec.structs.replace(evidence, plain_found=evidence.plain_found[1:])) == {PLAIN_LOST: 1}
+
+
+def test_a_plain_effect_of_no_event_is_found() -> None:
+    """It names coordinates that hold another event."""
+    evidence = good()
+    wrong = msgspec.structs.replace(evidence.plain_found[3], number=999, offset=1_000)
+    assert failed(msgspec.structs.replace(evidence, plain_found=(*evidence.plain_found, wrong))) == {PLAIN_STRANGE: 1}
+    assert failed(msgspec.structs.replace(evidence, plain_asked=dict(list(evidence.plain_asked.items())[1:]))) == {
+        PLAIN_STRANGE: 1
+    }
+
+
+def test_a_plain_commit_ahead_of_its_effect_is_found() -> None:
+    """The agent acked before its record was durable."""
+    evidence = good()
+    wrong = with_committed(evidence.plain_offsets, sample=20, ahead=1)
+    found = failed(msgspec.structs.replace(evidence, plain_offsets=wrong))
+    assert found == {PLAIN_AHEAD: PARTITIONS, PLAIN_BACK: PARTITIONS - 1}
 
 
 def test_events_that_never_reached_kafka_are_found() -> None:
