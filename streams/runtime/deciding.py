@@ -27,6 +27,8 @@ from streams.runtime.transactions import Record
 log = structlog.get_logger(__name__)
 
 _DEAD_LETTERS: Final = DEAD_LETTERS.name
+# Tracebacks of one batch that are logged in full; a deploy that fails for all would drown its reason in its like.
+TOLD: Final = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,6 +150,8 @@ class Deciding:
                 outputs += self._ended(received, now, refused.failure, bury=refused.bury)
             else:
                 outputs += self._guarded(received, now, decided)
+        if decided.failed > TOLD:
+            log.error("more events could not be decided", partition=self._partition, events=decided.failed - TOLD)
         if release:
             with self._table.savepoint():
                 outputs += self._decider.release(now, limit=release)
@@ -187,7 +191,9 @@ class Deciding:
                 self._failures[received.topic].inc()
                 if tried < self._tries:
                     continue
-                log.exception("event could not be decided", topic=received.topic, offset=received.offset, tries=tried)
+                if decided.failed < TOLD:
+                    where = {"topic": received.topic, "partition": received.partition, "offset": received.offset}
+                    log.exception("event could not be decided", **where, tries=tried)
                 failure = Failure(error=error, tries=tried)
             decided.failed += 1
             return self._ended(received, now, failure, bury=False)

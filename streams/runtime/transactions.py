@@ -12,7 +12,8 @@ records and its source offsets visible together or not at all, in these steps:
 Nothing is decided again from memory after step 2.  All calls block: make them from a thread.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn, Protocol
 
@@ -36,6 +37,8 @@ REST_OF_TRANSACTION: Final = -1.0
 # A commit is asked for so often: 20 s outlive a broker's restart; after that a new fence tells faster.
 COMMIT_ASKS: Final = 4
 FULL_S: Final = 0.01
+# How late a refusal is noticed while other records of the batch wait.
+LOOK_S: Final = 0.1
 
 # A record that is refused with one of these will be refused again, whoever leads the partition.
 REFUSALS: Final = {
@@ -56,7 +59,8 @@ _FORBIDDEN: Final = {
     KafkaError._UNSUPPORTED_FEATURE,  # noqa: SLF001  # as above
 }
 
-Report = Callable[[KafkaError | None, Message], None]
+# How a call of confluent-kafka fails; see `_cause`.
+_RAISED: Final = (KafkaException, SystemError)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +93,7 @@ class GroupOffsets:
         try:
             found = known(self._consumer.committed(asked, timeout=STABLE_ASK_S))
         except KafkaException as error:
-            _raise_where_forbidden(self._group, error)
+            _raise_where_forbidden(self._group, error.args[0])
             return None
         return {tp.topic: max(tp.offset, 0) for tp in found}
 
@@ -145,11 +149,12 @@ class FencedProducer:
         """
         try:
             self._producer.init_transactions(FENCE_ASK_S)
-        except KafkaException as error:
-            if error.args[0].retriable():
+        except _RAISED as error:
+            cause = _cause(error)
+            if cause.retriable():
                 return False
-            _raise_where_forbidden(self.transactional_id, error)
-            raise FencedError(self.transactional_id, str(error.args[0])) from error
+            _raise_where_forbidden(self.transactional_id, cause)
+            raise FencedError(self.transactional_id, str(cause)) from error
         return True
 
     def commit(
@@ -169,13 +174,9 @@ class FencedProducer:
             positions = [TopicPartition(topic, partition, offset) for (topic, partition), offset in offsets.items()]
             if positions:
                 self._producer.send_offsets_to_transaction(positions, group.metadata(), REST_OF_TRANSACTION)
-            left = self._producer.flush(TRANSACTION_TIMEOUT_MS / 1000)
-        except KafkaException as error:
-            self._abort(reports.failed or error.args[0])
-        except SystemError as error:
-            # confluent-kafka raises a fatal error within the call that serves reports; where a report is served after
-            # that, CPython finds an exception that is set already, and says so in this way.
-            raise FencedError(self.transactional_id, str(error.__cause__ or error)) from error
+            left = self._delivered(reports)
+        except _RAISED as error:
+            self._abort(reports.failed or _cause(error))
         if reports.failed is not None or left:
             self._abort(reports.failed or KafkaError(KafkaError._MSG_TIMED_OUT))  # noqa: SLF001  # as above
         self.finish()
@@ -198,15 +199,22 @@ class FencedProducer:
             else:
                 return
 
+    def _delivered(self, reports: "_Reports") -> int:
+        """Wait until all is on the broker, or one is refused: librdkafka then keeps the rest until the abort."""
+        deadline = time.monotonic() + TRANSACTION_TIMEOUT_MS / 1000
+        while (left := self._producer.flush(LOOK_S)) and reports.failed is None and time.monotonic() < deadline:
+            pass
+        return int(left)
+
     def finish(self) -> None:
         """Commit what is delivered: the point of no return.  Raises FencedError where it may not have happened."""
         cause: KafkaError | None = None
         for _ in range(COMMIT_ASKS):
             try:
                 self._producer.commit_transaction(REST_OF_TRANSACTION)
-            except KafkaException as error:
-                cause = error.args[0]
-                if not error.args[0].retriable():
+            except _RAISED as error:
+                cause = _cause(error)
+                if not cause.retriable():
                     break
             else:
                 return
@@ -217,8 +225,8 @@ class FencedProducer:
             raise FencedError(self.transactional_id, str(cause))
         try:
             self._producer.abort_transaction(REST_OF_TRANSACTION)
-        except KafkaException as error:
-            raise FencedError(self.transactional_id, f"{cause}, then {error.args[0]}") from error
+        except _RAISED as error:
+            raise FencedError(self.transactional_id, f"{cause}, then {_cause(error)}") from error
         refused = cause.code() in REFUSALS
         raise (RecordRefusedError if refused else TransactionAbortedError)(self.transactional_id, str(cause))
 
@@ -245,7 +253,19 @@ class _Reports:
             self.highest = offset if self.highest is None else max(self.highest, offset)
 
 
-def _raise_where_forbidden(name: str, error: KafkaException) -> None:
-    cause = error.args[0]
+def _cause(error: KafkaException | SystemError) -> KafkaError:
+    """What librdkafka said.
+
+    confluent-kafka raises a fatal error within the call that serves reports; where a report is served after that,
+    CPython finds an exception that is set already, and says so by a SystemError.
+    """
+    said = error if isinstance(error, KafkaException) else error.__cause__
+    if isinstance(said, KafkaException):
+        cause: KafkaError = said.args[0]
+        return cause
+    return KafkaError(KafkaError._FATAL, str(error), fatal=True)  # noqa: SLF001  # librdkafka's name for it
+
+
+def _raise_where_forbidden(name: str, cause: KafkaError) -> None:
     if cause.code() in _FORBIDDEN:
-        raise ForbiddenError(name, str(cause)) from error
+        raise ForbiddenError(name, str(cause))

@@ -8,6 +8,7 @@ from collections import Counter
 from functools import partial
 from pathlib import Path
 
+import psutil
 import pytest
 
 from schemas import topics
@@ -23,11 +24,11 @@ pytestmark = pytest.mark.integration
 PERSONS = 50
 
 
-def start(settings: Settings, log: Path) -> Child:
+def start(settings: Settings, log: Path, *, member: str = "gate-0") -> Child:
     """The toy worker as a process of its own."""
     program = Path(__file__).with_name("toy_worker.py")
     kafka = settings.kafka
-    arguments = [str(settings.data_dir), str(kafka.bootstrap), kafka.prefix]
+    arguments = [str(settings.data_dir), str(kafka.bootstrap), kafka.prefix, member]
     return spawn([sys.executable, program, *arguments], log_file=log)
 
 
@@ -77,6 +78,39 @@ def test_effects_are_there_exactly_once_whenever_the_worker_is_killed(
         key, what = message.key() or b"", (message.value() or b"").split()[1]
         highest[key] += what != b"rejected"
     assert counts == {b"p/" + key: count for key, count in highest.items()}
+
+
+def test_a_worker_that_wakes_up_in_a_commit_after_its_session_ended_changes_nothing(
+    kafka_bootstrap: str, topic_prefix: str, tmp_path: Path
+) -> None:
+    """SIGSTOP between a transaction's offsets and its commit, SIGCONT once the other has its partition.
+
+    Each event has one effect, and both workers live on: the one that was fenced takes its share anew.
+    """
+    settings = deployed(kafka_bootstrap, topic_prefix, tmp_path / "data")
+    workers = [start(settings, tmp_path / f"log-{n}", member=f"gate-{n}") for n in range(2)]
+    sleeper = workers[0]
+    try:
+        until(lambda: all(b"partition recovered" in (tmp_path / f"log-{n}").read_bytes() for n in range(2)), "both")
+        publish(settings, range(1, 97))
+        until(lambda: len(read(settings, "sends.marketing")) >= 96, "effects of both")
+        (settings.data_dir / "stop-gate-0").touch()
+        publish(settings, range(98, 194))
+        until(lambda: psutil.Process(sleeper.pid).status() == psutil.STATUS_STOPPED, "a worker that stopped itself")
+        until(lambda: len(read(settings, "sends.marketing")) >= 192, "the other worker to take over")
+        sleeper.signal(signal.SIGCONT)
+        publish(settings, range(195, 291))
+        until(lambda: len(read(settings, "sends.marketing")) >= 288, "effects of all")
+        assert all(worker.alive for worker in workers)
+    finally:
+        sleeper.signal(signal.SIGCONT)
+        for worker in workers:
+            worker.stop()
+    sources = Counter((message.value() or b"").split()[0] for message in read(settings, "sends.marketing"))
+    assert len(sources) == 288
+    assert set(sources.values()) == {1}
+    counts = {message.key(): int(message.value() or 0) for message in read(settings, "gate-state")}
+    assert sum(counts.values()) == 288
 
 
 def test_a_worker_that_was_given_nothing_takes_its_partitions_when_they_show(

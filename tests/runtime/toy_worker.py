@@ -1,10 +1,13 @@
-"""A gate whose decision is to count: `toy_worker.py DATA_DIR BOOTSTRAP PREFIX`; test_partition_loop.py kills it.
+"""A gate whose decision is to count: `toy_worker.py DATA_DIR BOOTSTRAP PREFIX MEMBER`; test_partition_loop.py kills it.
 
-For each event it adds one to its person's number and says so on `sends.marketing`.
+For each event it adds one to its person's number and says so on `sends.marketing`.  Where the file `stop-MEMBER` is in
+its data directory, it takes it away and stops itself (SIGSTOP) between a transaction's offsets and its commit.
 """
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +23,7 @@ from streams.runtime.ownership import Ownership
 from streams.runtime.partition_loop import PartitionLoop, Received
 from streams.runtime.settings import KafkaSettings, Settings
 from streams.runtime.tables import PartitionTable
-from streams.runtime.transactions import GroupOffsets
+from streams.runtime.transactions import FencedProducer, GroupOffsets
 
 TOPICS = ("recipients.transactional", "returns", "recipients.marketing")
 POISON = b"poison"
@@ -63,18 +66,36 @@ class Counting:
         return None
 
 
+class Stopping(FencedProducer):
+    """Stops its process right before a commit."""
+
+    stop_file: Path
+
+    def finish(self) -> None:
+        """Commit, once whoever stopped us lets us."""
+        if self.stop_file.exists():
+            self.stop_file.unlink(missing_ok=True)
+            os.kill(os.getpid(), signal.SIGSTOP)
+        super().finish()
+
+
 def main() -> None:
     """Run until killed."""
-    data_dir, bootstrap, prefix = sys.argv[1:]
+    data_dir, bootstrap, prefix, member = sys.argv[1:]
     kafka = KafkaSettings(bootstrap=bootstrap, prefix=prefix, gate_partitions=2, slots=2, session_timeout_s=6.0)
     settings = Settings(data_dir=Path(data_dir), kafka=kafka)
     logs.configure("INFO")
 
     async def serve() -> int:
-        app = make_app("gate", settings, member="gate-0")
+        app = make_app("gate", settings, member=member)
         group = GroupOffsets(settings.kafka, app.conf.id)
         executor = ThreadPoolExecutor(4)
         ownership: Ownership
+
+        def producer(partition: int) -> Stopping:
+            made = Stopping(settings.kafka, f"{prefix}gate-{partition}")
+            made.stop_file = settings.data_dir / f"stop-{member}"
+            return made
 
         def owner(partition: int) -> PartitionLoop:
             return PartitionLoop(
@@ -83,7 +104,7 @@ def main() -> None:
                 role="gate",
                 topics=TOPICS,
                 changelog="gate-state",
-                path=worker.state_path(settings, "gate-0", f"gate-{partition}"),
+                path=worker.state_path(settings, member, f"gate-{partition}"),
                 group=group,
                 executor=executor,
                 make_decider=Counting,
@@ -91,6 +112,7 @@ def main() -> None:
                 on_failure=ownership.fail,
                 on_worked=ownership.resume,
                 is_owner=ownership.confirmed,
+                make_producer=lambda: producer(partition),
             )
 
         ownership = Ownership(app, owner)
@@ -100,7 +122,7 @@ def main() -> None:
             async def take(stream: Any) -> None:
                 await ownership.take_from(stream)
 
-        readiness = worker.Readiness(settings, role="gate", member="gate-0")
+        readiness = worker.Readiness(settings, role="gate", member=member)
         return await worker.serve(app, ownership, readiness, is_ready=lambda: bool(ownership.partitions))
 
     worker.run(serve)
