@@ -62,8 +62,9 @@ lock: $(BIN)/python  ## deploy/locks from pyproject.toml (UPGRADE=--upgrade for 
 	$(UV_COMPILE) $(UPGRADE) --all-extras --output-file $(LOCKS)/requirements.lock
 	$(UV_COMPILE) $(UPGRADE) --constraint $(LOCKS)/requirements.lock --output-file $(LOCKS)/runtime.lock
 
-schemas: setup  ## JSON Schema and AsyncAPI from schemas/
+schemas: setup  ## JSON Schema, AsyncAPI and pages of docs/ from what is declared in the code
 	$(BIN)/python -m schemas.generate
+	$(BIN)/python -m streams.runtime.metrics_page
 
 acceptance: setup  ## what is too long for CI; results under docs/acceptance/
 	$(BIN)/python -m pytest -m acceptance tests/acceptance
