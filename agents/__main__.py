@@ -1,17 +1,32 @@
-"""`python -m agents ROLE [--member NAME]`: run one role's worker until SIGTERM."""
+"""`python -m agents ROLE [--member NAME]`: run one role's worker until it is told to end.
+
+In order: settings; the broker's address; the name held on this machine; a broker that answers, waited for; the name
+free in the group where another process had taken it; the role.
+"""
 
 import argparse
+import contextlib
 import importlib
 import sys
+from collections.abc import Iterator
+from typing import Final
 
 import setproctitle
 import structlog
 
-from streams.runtime import logs
-from streams.runtime.cluster import check_reachable, resolve
+from streams.runtime import logs, member_name
+from streams.runtime.cluster import resolve
+from streams.runtime.errors import ClusterUnreachableError, MemberTakenError, TopicMissingError
+from streams.runtime.reaching import wait_for_cluster
 from streams.runtime.settings import Settings
+from streams.runtime.stopping import TAKEN_EXIT, UNREACHABLE_EXIT
 
 ROLES = ("gate", "sender", "feedback", "warehouse", "control")
+_CODES: Final = {
+    MemberTakenError: TAKEN_EXIT,
+    ClusterUnreachableError: UNREACHABLE_EXIT,
+    TopicMissingError: UNREACHABLE_EXIT,
+}
 
 
 def main() -> None:
@@ -20,17 +35,27 @@ def main() -> None:
     parser.add_argument("role", choices=ROLES)
     parser.add_argument("--member", help="this worker's name, unique in its role (default: ROLE-0)")
     given = parser.parse_args()
-    member = given.member or f"{given.role}-0"
+    role, member = given.role, given.member or f"{given.role}-0"
     settings = Settings()
     logs.configure(settings.log_level)
     structlog.contextvars.bind_contextvars(member=member)
     setproctitle.setproctitle(f"evenpost {member}")
-    try:
+    with _one_line(member):
         settings = resolve(settings)
-        check_reachable(settings)
-    except Exception as error:  # noqa: BLE001  # whatever it is, the operator gets one line and a code, no traceback
-        sys.exit(f"evenpost {member}: {error}")
-    importlib.import_module(f"agents.{given.role}").run(settings, member)
+    with _one_line(member), member_name.held(settings, member):
+        wait_for_cluster(settings)
+        member_name.wait_until_free(settings, role, member)
+        importlib.import_module(f"agents.{role}").run(settings, member)
+
+
+@contextlib.contextmanager
+def _one_line(member: str) -> Iterator[None]:
+    """Whatever it is, the operator gets one line and a code, no traceback."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001  # as the docstring says; a role's own errors are told in `worker.run`
+        sys.stderr.write(f"evenpost {member}: {error}\n")
+        sys.exit(_CODES.get(type(error), 1))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ from typing import Final, Self
 
 import structlog
 
-from streams.runtime import metrics
+from streams.runtime import member_name, metrics
+from streams.runtime.errors import MemberTakenError
 from streams.runtime.health import HealthServer
 from streams.runtime.run_files import Readiness
 from streams.runtime.settings import Settings
@@ -25,6 +26,7 @@ class Vigil:
     """A context manager within a running loop.  Raises HealthPortError where the address can't be had."""
 
     def __init__(self, settings: Settings, readiness: Readiness, vitals: Vitals) -> None:
+        self._settings = settings
         self._readiness = readiness
         self._pulse = Pulse(vitals)
         self._server = HealthServer(settings.worker, self._pulse, role=readiness.role, member=readiness.member)
@@ -69,6 +71,8 @@ class Vigil:
                 await task
         await asyncio.to_thread(self._server.stop)
         self._readiness.ended(left=self._left and kind is None)
+        if isinstance(error, MemberTakenError):
+            member_name.was_taken(self._settings, self._readiness.member)
 
 
 def _version() -> str:

@@ -84,14 +84,18 @@ async def serve(
         vigil.announce_when(is_ready)
         crashed = asyncio.create_task(app.wait_until_stopped(), name="faust")
         await asyncio.wait({asked, crashed, asyncio.ensure_future(failed)}, return_when=asyncio.FIRST_COMPLETED)
-        code = 0
+        code, reason = 0, None
         if not stop.is_set():
-            code = _say_why(failed.exception() if failed.done() else app.crash_reason)
+            reason = failed.exception() if failed.done() else app.crash_reason
+            if not isinstance(reason, MemberTakenError):  # that is told at the very end
+                code = _say_why(reason)
         log.info("stopping", how=stop.how or "failure")
         vigil.ending(leaves=stop.how == "scale-in")
         if not await _end(app, ownership, stop):
             code = code or 1
         log.info("stopped", how=stop.how or "failure", exit=code)
+        if isinstance(reason, MemberTakenError):
+            raise reason  # the vigil leaves its mark
         return code
 
 
