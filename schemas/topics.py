@@ -215,6 +215,7 @@ DEAD_LETTERS = Topic(
     owner="every role",
     events=(),
     summary="Original bytes, cut at 8 MB; reason and coordinates as headers.",
+    committed=True,
     max_message_bytes=LARGE_MESSAGE_BYTES,
 )
 

@@ -2,7 +2,7 @@
 
 `resolve` fills `kafka.bootstrap` from the embedded broker that runs on the data directory.  `Publisher` writes and is
 sure of it: acks of all, idempotent, Java's placement.  `read_all` reads a topic from its beginning to the end it has
-now and stops; `find` reads for one key and waits for it.
+now and stops; `read_settled` waits for the transactions open now as well; `find` reads for one key and waits for it.
 """
 
 import contextlib
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar, cast
+from typing import Any, Final, Literal, Self, TypeVar, cast
 from urllib.parse import urlsplit
 
 import msgspec
@@ -58,13 +58,14 @@ _Client = TypeVar("_Client", Producer, Consumer)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class KafkaRecord:
-    """A record as read; `value` None is a tombstone."""
+    """A record as read; `value` None is a tombstone.  `key` is for reading, `raw_key` as it was written."""
 
     partition: int
     offset: int
     key: str
     value: bytes | None
     at: datetime | None = None
+    raw_key: bytes | None = None
     headers: Mapping[str, bytes] = field(default_factory=dict)
 
 
@@ -179,6 +180,19 @@ def read_all(settings: Settings, topic: Topic, *, last: int | None = None) -> It
             yield from reader.poll()
 
 
+def read_settled(settings: Settings, topic: Topic) -> Iterator[KafkaRecord]:
+    """Yield all committed records below the end that the topic has now.
+
+    A transaction that is open hides what comes behind it from readers of committed records: this waits until it ends
+    (the broker sees to that within seconds, see `streams.runtime.transactions`).
+    """
+    with _Reader(settings, topic, isolation="read_uncommitted") as uncommitted:
+        ends = uncommitted.ends()
+    with _Reader(settings, topic, until=ends) as reader:
+        while not reader.at_end:
+            yield from reader.poll()
+
+
 def read_world(settings: Settings, *topics: Topic) -> World:
     """What the compacted topics say now; a record that does not decode is passed over, as the workers do."""
     world = World()
@@ -204,8 +218,17 @@ def find(settings: Settings, topic: Topic, key: str, *, timeout_s: float = 0.0) 
 class _Reader:
     """One topic from its beginning, without a group's membership, until each partition's end was seen."""
 
-    def __init__(self, settings: Settings, topic: Topic, *, last: int | None = None) -> None:
-        name = settings.topic(topic.name)
+    def __init__(
+        self,
+        settings: Settings,
+        topic: Topic,
+        *,
+        last: int | None = None,
+        until: Mapping[int, int] | None = None,
+        isolation: Literal["read_committed", "read_uncommitted"] | None = None,
+    ) -> None:
+        name = self._name = settings.topic(topic.name)
+        self._until = until or {}
         self._heard = time.monotonic()
         self._bootstrap = settings.kafka.bootstrap
         self._consumer = _client(
@@ -215,7 +238,7 @@ class _Reader:
             group_id="evenpost-cli",  # librdkafka wants one; nothing is joined or committed
             enable_auto_commit=False,
             enable_partition_eof=True,
-            isolation_level="read_committed" if topic.committed else "read_uncommitted",
+            isolation_level=isolation or ("read_committed" if topic.committed else "read_uncommitted"),
             fetch_wait_max_ms=50,
             fetch_message_max_bytes=LARGE_MESSAGE_BYTES,
         )
@@ -223,7 +246,7 @@ class _Reader:
         if name not in present:
             raise TopicMissingError(name)
         self._open = set(range(present[name]))
-        self._consumer.assign([TopicPartition(name, at, self._start(name, at, last)) for at in self._open])
+        self._consumer.assign([TopicPartition(name, at, self._start(at, last)) for at in self._open])
 
     @property
     def at_end(self) -> bool:
@@ -242,14 +265,32 @@ class _Reader:
             if error is None:
                 yield _record(message)
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  # librdkafka's name for it
-                self._open.discard(message.partition())
+                if (message.offset() or 0) >= self._until.get(message.partition() or 0, 0):
+                    self._open.discard(message.partition())
             elif error.fatal() or not error.retriable():
                 raise ClusterUnreachableError(self._bootstrap, error.str())
 
-    def _start(self, name: str, partition: int, last: int | None) -> int:
+    def ends(self) -> dict[int, int]:
+        """The next offset of each partition."""
+        return {at: self._watermarks(at)[1] for at in self._open}
+
+    def _watermarks(self, partition: int) -> tuple[int, int]:
+        """First and next offset; a partition that was just made, or whose leader changes, has none for a moment."""
+        deadline = time.monotonic() + _SILENCE_S
+        while True:
+            try:
+                low, high = self._consumer.get_watermark_offsets(TopicPartition(self._name, partition), timeout=REACH_S)
+            except KafkaException as error:
+                if error.args[0].fatal() or time.monotonic() > deadline:
+                    raise ClusterUnreachableError(self._bootstrap, error.args[0].str()) from error
+                time.sleep(_POLL_S)
+            else:
+                return low, high
+
+    def _start(self, partition: int, last: int | None) -> int:
         if last is None:
             return int(OFFSET_BEGINNING)
-        low, high = self._consumer.get_watermark_offsets(TopicPartition(name, partition), timeout=REACH_S)
+        low, high = self._watermarks(partition)
         return max(low, high - last)
 
     def __enter__(self) -> Self:
@@ -267,6 +308,7 @@ def _record(message: Message) -> KafkaRecord:
         partition=message.partition() or 0,
         offset=message.offset() or 0,
         key=(message.key() or b"").decode("utf-8", "replace"),
+        raw_key=message.key(),
         value=message.value(),
         at=None if kind == TIMESTAMP_NOT_AVAILABLE else datetime.fromtimestamp(millis / 1000, UTC),
         headers=dict(_headers(message)),
