@@ -19,6 +19,7 @@ from streams.compose.compile import compile_content, refused_content
 from streams.runtime import worker
 from streams.runtime.dead_letters import DeadLetter, bury
 from streams.runtime.group import GroupReader
+from streams.runtime.metrics import ACTIVE, CONTENTS, EVENTS, LEASES
 from streams.runtime.producer import RecordProducer
 from streams.runtime.settings import Settings
 from streams.runtime.stopping import Stop
@@ -74,8 +75,11 @@ class Control:
         records = await asyncio.to_thread(self._reader.read, TICK_S)
         for record in records:
             await self._check(record)
+            EVENTS.labels(str(record.topic()).removeprefix(self._settings.kafka.prefix)).inc()
         await asyncio.to_thread(self._reader.commit)
-        if self._reader.owns(topics.CAMPAIGNS.name, 0):
+        active = self._reader.owns(topics.CAMPAIGNS.name, 0)
+        ACTIVE.set(active)
+        if active:
             await self._compile_all()
             await self._lease_all()
         self._turns += 1
@@ -133,6 +137,7 @@ class Control:
         )
         topic = self._settings.topic(topics.CONTENTS.name)
         await (await self._producer.send(topic, msgspec.json.encode(content), key=key.encode()))
+        CONTENTS.labels(content.state).inc()
 
     async def _lease_all(self) -> None:
         loop_now = asyncio.get_running_loop().time()
@@ -155,6 +160,7 @@ class Control:
     async def _lease(self, lease: Lease) -> None:
         topic = self._settings.topic(topics.LEASES.name)
         await self._producer.send(topic, msgspec.json.encode(lease), key=str(lease.gate_partition).encode())
+        LEASES.inc()
 
 
 def run(settings: Settings, member: str) -> None:

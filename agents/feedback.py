@@ -21,6 +21,7 @@ from streams.runtime.dead_letters import INTERNAL, DeadLetter, Failure
 from streams.runtime.facts import Facts
 from streams.runtime.fuse import Fuse
 from streams.runtime.keys import load_key
+from streams.runtime.metrics import SUPPRESSED
 from streams.runtime.ownership import Ownership
 from streams.runtime.partition_loop import PartitionLoop, Received
 from streams.runtime.producer import RecordProducer
@@ -57,6 +58,8 @@ class Decisions:
             key, entry = entry_for(received.value or b"", self._keys)
         except ValueError as error:
             return [_letter(received, reason="malformed", error=str(error))]
+        if entry is not None:
+            SUPPRESSED.labels(entry.reason).inc()
         value = None if entry is None else msgspec.json.encode(entry)
         return [Emission(topic=topics.SUPPRESSIONS.name, key=key.encode(), value=value)]
 

@@ -3,10 +3,13 @@
 Transactional recipients are decided first, then what comes back, then marketing.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any, Final
+
+from prometheus_client import Counter as Metric
 
 from agents.views import replicate
 from schemas import topics
@@ -17,6 +20,7 @@ from streams.runtime.app import make_app
 from streams.runtime.dead_letters import Failure
 from streams.runtime.fuse import Fuse
 from streams.runtime.keys import load_key
+from streams.runtime.metrics import ODDITIES, OUTCOMES, WAITING
 from streams.runtime.ownership import Ownership
 from streams.runtime.partition_loop import PartitionLoop, Received
 from streams.runtime.settings import Settings
@@ -41,12 +45,25 @@ class Decisions:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self.release = desk.release
+        self._told: Counter[str] = Counter()
         self.next_release = desk.next_release
 
     def receive(self, received: Received, now: datetime) -> Sequence[Emission]:
         """Decide one event."""
         return self._desk.receive(_source(received), received.value, now)
+
+    def release(self, now: datetime, *, limit: int) -> Sequence[Emission]:
+        """Decide what waited and is due; and, as this ends a batch, tell the metrics what the desk counted."""
+        released = self._desk.release(now, limit=limit)
+        self._tell(ODDITIES, self._desk.counters)
+        self._tell(OUTCOMES, self._desk.outcome_types)
+        return released
+
+    def _tell(self, metric: Metric, counted: Mapping[str, int]) -> None:
+        for name, count in counted.items():
+            if count != self._told[name]:
+                metric.labels(name).inc(count - self._told[name])
+                self._told[name] = count
 
     def reject(self, received: Received, now: datetime, failure: Failure) -> Sequence[Emission]:
         """End an event that could not be decided."""
@@ -86,7 +103,9 @@ class Gate:
         self._offsets = GroupOffsets(settings.kafka, self.app.conf.id)
         self._threads = ThreadPoolExecutor(settings.kafka.gate_partitions, thread_name_prefix="gate")
         self._fuse = Fuse(settings.worker.fuse_share)
+        self._desks: dict[int, Desk] = {}
         self.ownership = Ownership(self.app, self._partition)
+        WAITING.set_function(self._waiting)
         for name in SOURCES:
             self._source(name)
 
@@ -123,7 +142,12 @@ class Gate:
             world=self._world,
             settings=self._desk_settings,
         )
+        self._desks[partition] = desk
         return Decisions(desk)
+
+    def _waiting(self) -> int:
+        owned = self.ownership.partitions
+        return sum(desk.waiting for partition, desk in list(self._desks.items()) if partition in owned)
 
     def _ready(self) -> bool:
         owners = list(self.ownership.owners())

@@ -36,6 +36,15 @@ from streams.runtime.app import EvenpostApp, make_app
 from streams.runtime.dead_letters import DeadLetter, bury
 from streams.runtime.keys import load_key
 from streams.runtime.local_state import held_on_disk
+from streams.runtime.metrics import (
+    ATTEMPT_SECONDS,
+    ATTEMPTS,
+    EVENTS,
+    OUTCOMES,
+    SENDS_WAITING,
+    SMTP_CONNECTIONS,
+    SUPPRESSED,
+)
 from streams.runtime.ownership import Ownership
 from streams.runtime.producer import RecordProducer
 from streams.runtime.settings import Settings, SmtpSettings
@@ -122,6 +131,11 @@ class SlotOwner:
         """How many sends wait in this lane."""
         return len(self._lanes[topic])
 
+    @property
+    def connections(self) -> int:
+        """How many SMTP connections it holds."""
+        return 0 if self._connections is None else self._connections.open_connections
+
     async def run(self) -> None:
         """Wait for the first send, read the journal back, then work the lanes until stopped."""
         try:
@@ -184,6 +198,7 @@ class SlotOwner:
             message = next(lane.popleft() for lane in self._lanes.values() if lane)
             await self._take(message)
             self._sender.app.ledger.done(message.topic, message.partition, message.offset)
+            EVENTS.labels(message.topic.removeprefix(self._sender.settings.kafka.prefix)).inc()
             self._sender.ownership.resume(self, self.slot)
 
     async def _take(self, message: Any) -> None:
@@ -194,9 +209,14 @@ class SlotOwner:
             await self._bury(message, str(error))
             return
         known = self._journal_entry(send)
-        outcome = known or await self._settled(send, message)
+        if known is not None:
+            await self._emit(known, send)
+            return
+        with ATTEMPT_SECONDS.time():
+            outcome = await self._settled(send, message)
         if outcome is not None:
             await self._emit(outcome, send)
+            _count(outcome, send)
 
     async def _settled(self, send: Send, message: Any) -> Outcome | None:
         try:
@@ -284,6 +304,15 @@ class SlotOwner:
         await bury(self._sender.producer, self._sender.settings, letter)
 
 
+def _count(outcome: Outcome, send: Send) -> None:
+    delivery = outcome.delivery
+    OUTCOMES.labels(delivery.type).inc()
+    if delivery.attempt > send.attempt:
+        ATTEMPTS.labels(delivery.class_).inc()
+    if outcome.suppression is not None:
+        SUPPRESSED.labels(outcome.suppression.reason).inc()
+
+
 def _journal_key(send: Send) -> bytes:
     return f"{send.send_id}:{send.deal}".encode()
 
@@ -314,8 +343,16 @@ class Sender:
         self._background: set[asyncio.Task[None]] = set()
         for name in _LANES:
             self._lane(name)
+        SMTP_CONNECTIONS.set_function(lambda: sum(slot.connections for slot in self._slots()))
+
+    def _slots(self) -> list[SlotOwner]:
+        return [owner for owner in list(self.ownership.owners()) if isinstance(owner, SlotOwner)]
 
     def _lane(self, name: str) -> None:
+        topic = self.settings.topic(name)
+        waiting = SENDS_WAITING.labels(name.rpartition(".")[2])
+        waiting.set_function(lambda: sum(slot.backlog(topic) for slot in self._slots()))
+
         @self.app.agent(self.app.source(name), name=f"sender-{name}")
         async def lane(stream: Any) -> None:
             await self.ownership.take_from(stream)

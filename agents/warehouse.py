@@ -21,6 +21,7 @@ from streams.runtime.clickhouse import chdb_path, connect
 from streams.runtime.dead_letters import DeadLetter, bury
 from streams.runtime.embedded.clickhouse import SqlServer
 from streams.runtime.group import GroupReader
+from streams.runtime.metrics import BLOCK_FAILURES, BLOCKS, EVENTS, INSERT_SECONDS, ROWS
 from streams.runtime.producer import RecordProducer
 from streams.runtime.settings import Settings
 from streams.runtime.stopping import Stop
@@ -202,12 +203,14 @@ class Warehouse:
         tries = 0
         while self._is_current(pending, block):
             try:
-                refused = await asyncio.to_thread(self._plan_and_insert, block, planned or tries > 0)
-                for record in refused:
-                    await self._bury(block, record)
-                await asyncio.to_thread(self._advance, block)
+                with INSERT_SECONDS.time():
+                    refused = await asyncio.to_thread(self._plan_and_insert, block, planned or tries > 0)
+                    for record in refused:
+                        await self._bury(block, record)
+                    await asyncio.to_thread(self._advance, block)
             except (ClickHouseError, KafkaException, OSError) as error:
                 tries += 1
+                BLOCK_FAILURES.inc()
                 self._away = f"a block is not written yet: {type(error).__name__}"
                 if tries <= WRITE_TRIES_LOGGED:
                     log.warning(
@@ -219,6 +222,9 @@ class Warehouse:
                 await asyncio.sleep(RETRY_S)
                 self._keep(await asyncio.to_thread(self._reader.serve, READ_S))
             else:
+                BLOCKS.inc()
+                ROWS.inc(len(block.records) - len(refused))
+                EVENTS.labels(block.topic).inc(len(block.records))
                 self._away = None
                 return
         self._away = None

@@ -70,6 +70,11 @@ class Desk:
         )
 
     @property
+    def outcome_types(self) -> Counter[str]:
+        """Deliveries made, by type."""
+        return self._outcomes.types
+
+    @property
     def waiting(self) -> int:
         """How many mails wait."""
         return len(self._room)

@@ -4,6 +4,7 @@ Event ids: of what a source record came to, by its coordinates and the step (`fi
 dealt before, by send id, deal and type.  So a decision that is taken again has the same name.
 """
 
+from collections import Counter
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -31,6 +32,7 @@ class Outcomes:
         self._partition = partition
         self._address_key = address_key
         self._address_key_version = address_key_version
+        self.types: Counter[str] = Counter()
 
     def final(self, send: Send, type_: DeliveryType, rules: tuple[Rule, ...], now: datetime) -> Emission:
         """The final outcome of a mail that does not go, or not again."""
@@ -91,6 +93,7 @@ class Outcomes:
     def _emission(self, delivery: Delivery) -> Emission:
         # Senders write to the partition of their slot, each dealer to its own: few partitions are in use, and the
         # warehouse's blocks are large.
+        self.types[delivery.type] += 1
         name = delivery.send_id or delivery.event_id
         return Emission(
             topic=topics.DELIVERIES.name,

@@ -100,7 +100,7 @@ class GroupReader:
             except (KafkaException, RuntimeError):  # given up, or closed, this moment
                 return
             if at >= 0 and end >= 0:
-                reach = Reach(topic=topic, done=at, end=max(at, end))
+                reach = Reach(topic=topic.removeprefix(self._settings.kafka.prefix), done=at, end=max(at, end))
                 yield Progress(partition=partition, reaches=(reach,), patience_s=math.inf)
 
     def read(self, timeout_s: float) -> list[Message]:

@@ -1,8 +1,8 @@
 """Every metric of Evenpost, declared once: name, kind, labels, what it means, and what to do about it.
 
-`python -m streams.runtime.metrics` writes the table in docs/metrics.md; `/metrics` of each worker exports them in
-Prometheus' text form.  Counters end in `_total`, times are in seconds, sizes in bytes.  No label holds an address or
-anything else without a small bound.
+`python -m streams.runtime.metrics_page` writes docs/metrics.md from it; `/metrics` of each worker exports them in
+Prometheus' text form.  Counters end in `_total`, times are in seconds, sizes in bytes.  Each label's values come from
+a set with a bound, named in LABELS: every value is a series, on every worker, for as long as Prometheus remembers.
 """
 
 from dataclasses import dataclass
@@ -26,6 +26,23 @@ class Declared:
 
 
 DECLARED: Final[list[Declared]] = []
+# What bounds each label's values.  There is none for tenants, campaigns, slots or addresses: the first two are as many
+# as customers like, the last is nobody's business here, and `deliveries` in ClickHouse answers for all of them.
+LABELS: Final[dict[str, str]] = {
+    "role": "the five roles",
+    "member": "this worker's own name",
+    "version": "this worker's own version",
+    "topic": "the topics that schemas/topics.py declares",
+    "partition": "partitions of one topic, 1,000 at most; only those owned here",
+    "table": "the tables of the role",
+    "result": "committed, aborted, fenced",
+    "type": "the types of a delivery (docs/deliveries.md)",
+    "class": "the classes in streams/delivery/replies.toml and streams/delivery/outcomes.py",
+    "lane": "transactional, marketing",
+    "state": "compiled, refused",
+    "reason": "the reasons of a suppression",
+    "oddity": "forwarded, replayed, returns_ignored, rows_lost",
+}
 
 # A commit of an idle partition takes 5-15 ms, one that waits for a broker's restart half a minute.
 _COMMIT_BUCKETS: Final = (0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0)
@@ -45,6 +62,12 @@ def _gauge(name: str, meaning: str, action: str, *labels: str) -> Gauge:
 def _histogram(name: str, meaning: str, action: str, *labels: str, buckets: tuple[float, ...]) -> Histogram:
     DECLARED.append(Declared(name=name, kind="histogram", labels=labels, meaning=meaning, action=action))
     return Histogram(name, meaning, labels, registry=REGISTRY, buckets=buckets)
+
+
+# One SMTP transaction takes 20 ms to a near host, a slow one seconds, and the end of the data may take 10 minutes.
+_ATTEMPT_BUCKETS: Final = (0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 600.0)
+# ClickHouse takes 20,000 rows in 50-500 ms; a merge or a slow disk makes it seconds.
+_INSERT_BUCKETS: Final = (0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0)
 
 
 # ── who owns what ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -78,7 +101,9 @@ LOOP_DELAY = _gauge(
 )
 
 # ── events in ────────────────────────────────────────────────────────────────────────────────────────────────────────
-EVENTS = _counter("evenpost_events_total", "Source events taken over by their partition's owner.", "None.", "topic")
+EVENTS = _counter(
+    "evenpost_events_total", "Source events that are done: what they caused is durable.", "None.", "topic"
+)
 REPEATED = _counter(
     "evenpost_repeated_events_total",
     "Source events delivered again though a committed transaction holds what they caused; they emit nothing.",
@@ -178,4 +203,85 @@ PRODUCE_FAILURES = _counter(
     "evenpost_produce_failures_total",
     "Records whose delivery failed for good; what caused them is not acked, and so done again.",
     "Any: the log names the error; a record too large, a missing topic or a missing right.",
+)
+
+# ── gate and sender ──────────────────────────────────────────────────────────────────────────────────────────────────
+OUTCOMES = _counter(
+    "evenpost_outcomes_total",
+    "Deliveries by type, final and not, as gate and sender decided them; a gate's aborted batch counts again.",
+    "Many rejected or uncertain: see `dead-letters list` and the senders' logs. The exact count is ClickHouse's.",
+    "type",
+)
+WAITING = _gauge(
+    "evenpost_waiting_sends",
+    "Mails in the waiting rooms of the gate partitions owned here.",
+    "Growing without a pace, a pause or quiet hours: `evenpost campaign status` says what they wait for.",
+)
+ODDITIES = _counter(
+    "evenpost_gate_oddities_total",
+    "Events that a gate met and that upstream or a restart explains: forwarded (misplaced or unkeyed), replayed (seen "
+    "before), returns_ignored (not of the current deal), rows_lost (from the waiting room).",
+    "rows_lost, any: a defect, report it. Many forwarded: an upstream that sets no key or another partitioner.",
+    "oddity",
+)
+SENDS_WAITING = _gauge(
+    "evenpost_sends_waiting",
+    "Dealt sends that wait in the slots owned here, by lane.",
+    "transactional above 0 for a minute: its receivers or their connections are full; see attempts by class.",
+    "lane",
+)
+SMTP_CONNECTIONS = _gauge(
+    "evenpost_smtp_connections",
+    "Open SMTP connections of the slots owned here, those that are opening or ending as well.",
+    "At slots * smtp.connections_per_slot for long: receivers are slow; raise it, or add IPs.",
+)
+ATTEMPTS = _counter(
+    "evenpost_attempts_total",
+    "Delivery attempts by what the receiver's answer means.",
+    "policy, throttled or spam rising: an IP's reputation; drain the slot. egress_unavailable, any: see "
+    "evenpost_slots_without_address.",
+    "class",
+)
+ATTEMPT_SECONDS = _histogram(
+    "evenpost_attempt_seconds",
+    "Time from taking a send to its outcome: checks, composing, waiting for a connection, and SMTP.",
+    "p50 above 5 s: connections are short or receivers slow.",
+    buckets=_ATTEMPT_BUCKETS,
+)
+SUPPRESSED = _counter(
+    "evenpost_suppressions_total",
+    "Entries written to the suppression list, by reason; lifts are not counted.",
+    "hard_bounce jumping up: a bad list, or a receiver's mistake; see the deliveries of the last hour.",
+    "reason",
+)
+
+# ── control and warehouse ────────────────────────────────────────────────────────────────────────────────────────────
+ACTIVE = _gauge(
+    "evenpost_control_active",
+    "1 where this control worker is the one that compiles and leases, 0 where it stands by.",
+    "0 on all for a minute: nothing is compiled, paced campaigns stand still; start a control worker.",
+)
+CONTENTS = _counter(
+    "evenpost_contents_total",
+    "Contents made of campaigns, by state.",
+    "refused: the campaign's author is told by `evenpost campaign status`.",
+    "state",
+)
+LEASES = _counter(
+    "evenpost_leases_total",
+    "Leases issued to gate partitions; none while no campaign has a pace.",
+    "Standing still while a paced campaign runs: dealers stop within 4 s; see evenpost_control_active.",
+)
+BLOCKS = _counter("evenpost_blocks_total", "Blocks of deliveries written to ClickHouse.", "None.")
+ROWS = _counter("evenpost_rows_total", "Deliveries written to ClickHouse.", "None.")
+BLOCK_FAILURES = _counter(
+    "evenpost_block_failures_total",
+    "Tries to write a block that failed; each is tried again.",
+    "A steady rate: ClickHouse or Kafka refuses; reports fall behind, nothing is lost. See the warehouse's log.",
+)
+INSERT_SECONDS = _histogram(
+    "evenpost_insert_seconds",
+    "Time to plan, insert and commit one block.",
+    "p99 above 5 s: ClickHouse is short of disk or merges too much.",
+    buckets=_INSERT_BUCKETS,
 )

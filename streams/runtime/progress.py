@@ -49,11 +49,12 @@ def _assignment(app: EvenpostApp) -> Any:
 
 def _reach(app: EvenpostApp, owner: Any, tp: TP, state: Any) -> Reach | None:
     first = _first_open(app, owner, tp)
+    topic = tp.topic.removeprefix(app.settings.kafka.prefix)
     fetched = state.state_value(tp)
     if fetched is not None and fetched.has_valid_position and fetched.lso is not None:
         done = fetched.position if first is None else first
-        return Reach(topic=tp.topic, done=done, end=max(fetched.lso, done))
-    return None if first is None else Reach(topic=tp.topic, done=first, end=first + 1)
+        return Reach(topic=topic, done=done, end=max(fetched.lso, done))
+    return None if first is None else Reach(topic=topic, done=first, end=first + 1)
 
 
 def _first_open(app: EvenpostApp, owner: Any, tp: TP) -> int | None:
