@@ -1,4 +1,4 @@
-"""Owners of partitions: how quickly what Faust has fetched reaches them."""
+"""Owners of partitions: how quickly what Faust has fetched reaches them, and that nothing passes them by."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from faust.events import Event
 from faust.types import TP, Message
 
 from streams.runtime.app import EvenpostApp, make_app
+from streams.runtime.errors import LostEventError
 from streams.runtime.ownership import HIGH, LOW, Ownership
 from streams.runtime.settings import KafkaSettings, Settings
 
@@ -93,3 +94,66 @@ async def test_a_full_lane_pauses_itself_alone(tmp_path: Path) -> None:
     inbox.waiting["t.marketing"] = LOW
     ownership.resume(inbox, 0)
     assert app.consumer._get_active_partitions() == lanes
+
+
+class Failing(Inbox):
+    """An owner that can't stop in order."""
+
+    async def stop(self) -> None:
+        """Fail at it."""
+        raise ConnectionError("no")
+
+
+def toy_app(tmp_path: Path) -> EvenpostApp:
+    """An app that reaches no broker."""
+    return make_app(
+        "sender", Settings(data_dir=tmp_path, kafka=KafkaSettings(bootstrap="127.0.0.1:1")), member="sender-0"
+    )
+
+
+async def test_an_event_that_comes_before_its_owner_waits_for_it(tmp_path: Path) -> None:
+    """What the new assignment's fetch brings early is handed over; what an earlier one had fetched is not."""
+    app = toy_app(tmp_path)
+    inbox = Inbox()
+    ownership = Ownership(app, lambda _: inbox)
+    ownership.hand_over(event(app, 6, generation=1).message)
+    ownership.hand_over(event(app, 7).message)
+    await ownership._assigned({TP("t.sends", 0)})
+    assert inbox.taken == [7]
+
+
+async def test_an_event_without_an_owner_in_its_generation_ends_the_worker(tmp_path: Path) -> None:
+    """A later offset would be committed past it."""
+    app = toy_app(tmp_path)
+    ownership = Ownership(app, lambda _: Inbox())
+    ownership.failed = asyncio.get_running_loop().create_future()
+    await ownership._assigned({TP("t.sends", 1)})
+    ownership.hand_over(event(app, 7, generation=1).message)
+    assert not ownership.failed.done()
+    ownership.hand_over(event(app, 7).message)
+    assert isinstance(ownership.failed.exception(), LostEventError)
+    assert "t.sends[0] 7" in str(ownership.failed.exception())
+
+
+async def test_what_comes_after_a_release_is_the_next_owners(tmp_path: Path) -> None:
+    """It is neither taken nor a fault; one owner that fails keeps no other from being stopped."""
+    app = toy_app(tmp_path)
+    stopped: list[int] = []
+
+    class Counting(Inbox):
+        """Counts its ends."""
+
+        async def stop(self) -> None:
+            """Once."""
+            stopped.append(1)
+
+    owners: list[Inbox] = [Failing(), Counting()]
+    ownership = Ownership(app, lambda partition: owners[partition])
+    ownership.failed = asyncio.get_running_loop().create_future()
+    await ownership._assigned({TP("t.sends", 0), TP("t.sends", 1)})
+    await ownership.close()
+    assert stopped == [1]
+    ownership.hand_over(event(app, 7).message)
+    await ownership._assigned({TP("t.sends", 0)})
+    assert ownership.partitions == ()
+    assert not ownership.failed.done()
