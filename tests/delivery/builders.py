@@ -46,11 +46,11 @@ async def connect(receiver: Receiver, **settings: Any) -> Connection:
 
 
 @asynccontextmanager
-async def slot(receiver: Receiver, **settings: Any) -> AsyncIterator[SlotConnections]:
-    """A slot at 127.0.0.2 whose mail all goes to the receiver."""
+async def slot(receiver: Receiver, *, address: str = "127.0.0.2", **settings: Any) -> AsyncIterator[SlotConnections]:
+    """A slot at an address whose mail all goes to the receiver."""
     chosen = smtp_settings(route=f"smarthost:{receiver.host}:{receiver.port}", **settings)
     routes = Router.seeded(smtp=chosen, dns=DnsSettings(), seed=1)
-    connections = SlotConnections(Via(kind="bind", address="127.0.0.2"), "m0.mail.example", routes, chosen)
+    connections = SlotConnections(Via(kind="bind", address=address), "m0.mail.example", routes, chosen)
     try:
         yield connections
     finally:

@@ -74,6 +74,21 @@ async def test_what_may_go_is_delivered() -> None:
     assert (outcome.returned, outcome.suppression, len(receiver.messages)) == (None, None, 1)
 
 
+async def test_a_send_from_an_address_of_no_host_comes_back() -> None:
+    """Its slot's owner can't bind it: not final, and the send returns to its dealer, to be tried again soon."""
+    async with Receiver() as receiver, slot(receiver, address="192.0.2.7") as connections:
+        scene = Scene(connections)
+        outcome = await scene.settle()
+    assert (outcome.delivery.type, outcome.delivery.class_, outcome.delivery.final) == (
+        "deferred",
+        "egress_unavailable",
+        False,
+    )
+    assert outcome.returned is not None and outcome.returned.kind == "retry"
+    assert (outcome.returned.send.send_id, outcome.returned.send.slot) == (scene.send.send_id, scene.send.slot)
+    assert timedelta(0) < outcome.returned.due - outcome.returned.at <= timedelta(minutes=1)
+
+
 async def test_a_suppression_while_it_waits_for_its_turn_stops_it() -> None:
     """Nothing is delivered, the rule is named, and its place under the cap is free again."""
     async with Receiver() as receiver, slot(receiver) as connections:
