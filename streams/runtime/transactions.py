@@ -32,8 +32,10 @@ TRANSACTION_TIMEOUT_MS: Final = 5_000
 # A begin meets the commit before it, still being marked: librdkafka then waits this long.  5 ms: 11 ms a commit;
 # its default of 100 ms: 100 ms a commit (DESIGN.md, choice 4).
 RETRY_BACKOFF_MS: Final = 5
-# librdkafka's own advice: such a call takes what is left of the transaction's time, 5 s at most.
-REST_OF_TRANSACTION: Final = -1.0
+# No call waits without a bound, though librdkafka advises so (-1): after a broker was away its coordinator's connection
+# can stay down for good (chaos showed it: one request queued, timed out and queued again each 5 s).  A new producer is
+# what helps, and behind a new fence nothing depends on what the old one thought.
+CALL_S: Final = 5.0
 # A commit is asked for so often: 20 s outlive a broker's restart; after that a new fence tells faster.
 COMMIT_ASKS: Final = 4
 FULL_S: Final = 0.01
@@ -173,7 +175,7 @@ class FencedProducer:
                 self._produce(record, reports)
             positions = [TopicPartition(topic, partition, offset) for (topic, partition), offset in offsets.items()]
             if positions:
-                self._producer.send_offsets_to_transaction(positions, group.metadata(), REST_OF_TRANSACTION)
+                self._producer.send_offsets_to_transaction(positions, group.metadata(), CALL_S)
             left = self._delivered(reports)
         except _RAISED as error:
             self._abort(reports.failed or _cause(error))
@@ -211,7 +213,7 @@ class FencedProducer:
         cause: KafkaError | None = None
         for _ in range(COMMIT_ASKS):
             try:
-                self._producer.commit_transaction(REST_OF_TRANSACTION)
+                self._producer.commit_transaction(CALL_S)
             except _RAISED as error:
                 cause = _cause(error)
                 if not cause.retriable():
@@ -224,7 +226,7 @@ class FencedProducer:
         if cause.fatal():
             raise FencedError(self.transactional_id, str(cause))
         try:
-            self._producer.abort_transaction(REST_OF_TRANSACTION)
+            self._producer.abort_transaction(CALL_S)
         except _RAISED as error:
             raise FencedError(self.transactional_id, f"{cause}, then {_cause(error)}") from error
         refused = cause.code() in REFUSALS
