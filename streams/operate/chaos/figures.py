@@ -60,17 +60,21 @@ def takeovers(partitions: Mapping[int, Sequence[Found]]) -> int:
 
 
 def failovers(partitions: Mapping[int, Sequence[Found]], struck: Iterable[Struck]) -> dict[Kind, Failover]:
-    """From the blow to the next effect of each partition that the struck one (or, of the broker, all) had."""
+    """From the blow to the next effect of each partition that the struck worker had.
+
+    Of the broker: from its return, of each partition; while it is away nobody can do anything.
+    """
     waited: dict[Kind, list[float]] = defaultdict(list)
     rounds: dict[Kind, int] = defaultdict(int)
     for one in struck:
         if one.kind is Kind.ADD:
             continue
         rounds[one.kind] += 1
+        since = one.at if one.member else one.until
         for there in partitions.values():
-            pair = _around(there, one.at)
+            pair = _around(there, since)
             if pair is not None and one.member in {"", pair[0].effect.member}:
-                waited[one.kind].append(pair[1].at - one.at)
+                waited[one.kind].append(pair[1].at - since)
     return {
         kind: Failover(
             rounds=rounds[kind],

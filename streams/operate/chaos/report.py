@@ -25,7 +25,7 @@ def _table(title: str) -> Table:
 
 
 def _kinds(found: Survived) -> RenderableType:
-    table = _table("From the blow to the partition's next effect")
+    table = _table("From the blow, or the broker's return, to the partition's next effect")
     table.add_column("what was done", no_wrap=True)
     for name in ("rounds", "partitions", "median", "longest"):
         table.add_column(name, justify="right", no_wrap=True)
