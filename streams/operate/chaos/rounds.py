@@ -12,8 +12,9 @@ from streams.operate.chaos.worker import stop_file
 
 # Seconds that the broker is away (the figure).
 AWAY_S: Final = 15.0
-# Seconds for a worker to come to its next commit and stop there: busy partitions commit many times a second.
-COMMIT_S: Final = 15.0
+# Seconds for a worker to come to its next commit and stop there: busy partitions commit many times a second, but the
+# round before may have left it to wait for a broker or a rebalance.
+COMMIT_S: Final = 60.0
 _POLL_S: Final = 0.02
 # Kinds that mean nothing to a plain agent, or that would leave nobody beside.
 _DEALING_ONLY: Final = {Kind.STOP_IN_COMMIT, Kind.REMOVE}

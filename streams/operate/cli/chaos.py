@@ -55,6 +55,7 @@ def runtime(
     """
     from streams.operate.chaos import plan, report, run
     from streams.operate.chaos.screen import Screen
+    from streams.runtime import logs
 
     try:
         kinds = [plan.Kind(one) for one in only or plan.Kind]
@@ -63,6 +64,7 @@ def runtime(
         raise UsageFault(f"--only: {error}; kinds are {', '.join(plan.Kind)}") from None
     for sign in (signal.SIGINT, signal.SIGTERM):
         signal.signal(sign, _interrupt)
+    logs.configure("ERROR")  # upstream's producer says which records the broker's absence kept; they are sent again
     folder = run.make_folder()
     base = run.settings(folder, partitions=partitions, session_timeout_s=session_timeout_s)
     try:
