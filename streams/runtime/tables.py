@@ -3,67 +3,69 @@
 A batch's writes stay in the overlay; `changes` are produced in the batch's transaction; once that is committed,
 `apply` moves them to RocksDB in one write batch together with the changelog offset they reach.  An abort or a kill
 leaves no trace, and recovery reads the changelog from the stored offset on, never from zero while the disk is kept.
+
+A copy that is damaged says so instead of answering: no batch that met damage can be committed (`changes` raises), and
+whoever opens the copy next begins anew from the changelog.
 """
 
-import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
-from rocksdict import AccessType, Options, Rdict, WriteBatch
+import structlog
+from prometheus_client import Gauge
+from rocksdict import Rdict, WriteBatch, WriteOptions
 from sortedcontainers import SortedDict
 
-from streams.runtime.clients import librdkafka
-from streams.runtime.errors import RuntimeFault
+from streams.runtime import metrics
+from streams.runtime.changelog import BATCH, Change, Changelog, RecoveryError
+from streams.runtime.local_store import STALE_S, clear, damage, open_store, size, without_log
+from streams.runtime.scan_floors import ScanFloors
 from streams.runtime.settings import KafkaSettings
+
+__all__ = ["PartitionTable", "RecoveryError"]
+
+log = structlog.get_logger(__name__)
 
 # Below every key of ours: table keys start with a letter.
 _OFFSET_KEY: Final = b"\x00offset"
 _SEEN_KEY: Final = b"\x00seen"
-# Kafka drops tombstones a day after compaction (delete.retention.ms): an older copy could keep what was deleted.
-STALE_S: Final = 20 * 3600
 # Behind every key with a prefix: our keys are text.
 _LAST: Final = b"\xff"
 _MISSING: Final = object()
-RECOVERY_SILENCE_S: Final = 30.0
-WRITE_BATCH: Final = 5_000
-ASK_AGAIN_S: Final = 0.1
-
-
-class RecoveryError(RuntimeFault):
-    """The changelog could not be read to its end."""
+# More changes than this are recovered past the write-ahead log, and brought to disk at once when all are there.
+_MANY: Final = 10 * BATCH
+# A table's size is looked up this often (s), while it is written.
+_SIZE_EVERY_S: Final = 30.0
 
 
 class PartitionTable:
     """Keys and values (bytes) of one partition; with `ttl_s`, entries vanish some time after that many seconds."""
 
     def __init__(self, path: Path, *, ttl_s: int | None = None) -> None:
+        """Raises StoreLockedError where a former process does not end."""
         self._path = path
         self._ttl_s = ttl_s
-        self._db = self._open()
+        self._db: Rdict = open_store(path, ttl_s=ttl_s)
         self._overlay: SortedDict[bytes, bytes | None] = SortedDict()
         self._undo: list[tuple[bytes, object]] | None = None
-
-    def _open(self) -> Rdict:
-        self._path.mkdir(parents=True, exist_ok=True)
-        options = Options(raw_mode=True)
-        options.create_if_missing(True)
-        options.set_max_open_files(128)
-        options.set_write_buffer_size(8 * 1024 * 1024)
-        options.set_max_write_buffer_number(2)
-        options.set_keep_log_file_num(1)
-        access = AccessType.read_write() if self._ttl_s is None else AccessType.with_ttl(self._ttl_s)
-        return Rdict(str(self._path), options, access_type=access)
+        self._floors = ScanFloors()
+        self._damaged: Exception | None = None
+        self._labels: tuple[str, str] | None = None
+        self._gauge: Gauge | None = None
+        self._sized = 0.0
 
     def get(self, key: bytes) -> bytes | None:
         """The value as the batch in progress sees it."""
         if key in self._overlay:
             pending: bytes | None = self._overlay[key]
             return pending
-        found: bytes | None = self._db.get(key)
+        try:
+            found: bytes | None = self._db.get(key)
+        except Exception as error:
+            raise self._met(error) from error
         return found
 
     def put(self, key: bytes, value: bytes) -> None:
@@ -106,13 +108,25 @@ class PartitionTable:
 
     def _stored(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         cursor = self._db.iter()
-        cursor.seek(prefix)
+        cursor.seek(self._floors.start(prefix))
+        first = True
         while cursor.valid():
             key: bytes = cursor.key()
-            if not key.startswith(prefix):
+            inside = key.startswith(prefix)
+            if first:
+                self._floors.learn(prefix, key if inside else prefix + _LAST)
+                first = False
+            if not inside:
                 return
             yield key, cursor.value()
             cursor.next()
+        try:
+            cursor.status()  # damage looks like an end otherwise
+        except Exception as error:
+            del cursor  # a cursor holds the store open, and the error's traceback whatever this frame holds
+            raise self._met(error) from error
+        if first:
+            self._floors.learn(prefix, prefix + _LAST)
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
@@ -131,7 +145,9 @@ class PartitionTable:
             self._undo = None
 
     def changes(self) -> list[tuple[bytes, bytes | None]]:
-        """The overlay, for the changelog."""
+        """The overlay, for the changelog.  Raises StoreDamagedError once anything that was asked could not be read."""
+        if self._damaged is not None:
+            raise self._damaged
         return list(self._overlay.items())
 
     def discard(self) -> None:
@@ -141,10 +157,12 @@ class PartitionTable:
     def apply(self, next_offset: int | None) -> None:
         """Make the batch's writes local state; `next_offset` is where the changelog goes on after them."""
         if self._overlay or next_offset is not None:
+            self._floors.written(self._overlay)
             self._write(self._overlay.items(), next_offset)
         self._overlay.clear()
+        self._tell_size()
 
-    def _write(self, pairs: Iterable[tuple[bytes, bytes | None]], next_offset: int | None) -> None:
+    def _write(self, pairs: Iterable[Change], next_offset: int | None, *, options: WriteOptions | None = None) -> None:
         batch = WriteBatch(raw_mode=True)
         for key, value in pairs:
             if value is None:
@@ -154,7 +172,16 @@ class PartitionTable:
         if next_offset is not None:
             batch.put(_OFFSET_KEY, str(next_offset).encode())
             batch.put(_SEEN_KEY, str(int(time.time())).encode())
-        self._db.write(batch)
+        self._db.write(batch, options)
+
+    def _met(self, error: Exception) -> Exception:
+        """An error of RocksDB's, told apart: damage ends what rests on this copy."""
+        found = damage(self._path, error)
+        if found is not error:
+            self._damaged = found
+        return found
+
+    # ── recovery ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     @property
     def next_offset(self) -> int | None:
@@ -162,89 +189,78 @@ class PartitionTable:
         found = self._db.get(_OFFSET_KEY)
         return None if found is None else int(found)
 
-    def _usable(self) -> bool:
-        """Whether the local copy can be built on: readable, and not older than Kafka keeps tombstones."""
+    def recover(
+        self, kafka: KafkaSettings, topic: str, partition: int, *, go_on: Callable[[], bool] = lambda: True
+    ) -> int:
+        """Read the changelog up to its end as of now (committed records); returns how many were read.  Blocking.
+
+        Raises RecoveryError where the changelog can't be read, or once `go_on` turns False.
+        """
+        self._labels = (topic.removeprefix(kafka.prefix), str(partition))
+        self._gauge = metrics.TABLE_BYTES.labels(*self._labels)
+        with Changelog(kafka, topic, partition) as changelog:
+            low, high = changelog.bounds()
+            start = self._start(low, high)
+            if high in {low, start}:
+                self._tell_size()
+                return 0
+            if high - (low if start is None else start) > _MANY:
+                read = self._read(changelog, start, without_log(), go_on)
+                self._db.flush()  # later writes go to the log: what they build on must be on disk before it is replayed
+            else:
+                read = self._read(changelog, start, None, go_on)
+        self._floors = ScanFloors()
+        self._tell_size()
+        return read
+
+    def _start(self, low: int, high: int) -> int | None:
+        """Where to read on from; a copy that can't be built on is thrown away first."""
         try:
-            seen = self._db.get(_SEEN_KEY)
-        except Exception:  # noqa: BLE001  # rocksdict raises bare Exception; whatever it is, Kafka has the truth
-            return False
-        return seen is None or time.time() - int(seen) <= STALE_S
-
-    def recover(self, kafka: KafkaSettings, topic: str, partition: int) -> int:
-        """Read the changelog up to its end as of now (committed records); returns how many were read.  Blocking."""
-        if not self._usable():
-            self._reset()
-        consumer = Consumer(
-            librdkafka(
-                kafka,
-                group_id=f"{topic}-recovery",
-                enable_auto_commit=False,
-                isolation_level="read_committed",
-                enable_partition_eof=True,
-                auto_offset_reset="earliest",
-                fetch_wait_max_ms=50,
-            )
-        )
-        try:
-            return self._read(consumer, TopicPartition(topic, partition))
-        finally:
-            consumer.close()
-
-    def _read(self, consumer: Consumer, tp: TopicPartition) -> int:
-        low, high = _ends(consumer, tp)
-        start = self.next_offset
-        if start is not None and (start < low or start > high):
-            self._reset()
-            start = None
-        if high in {low, start}:
-            return 0
-        consumer.assign([TopicPartition(tp.topic, tp.partition, OFFSET_BEGINNING if start is None else start)])
-        read = 0
-        silent_since = time.monotonic()
-        while True:
-            messages = consumer.consume(WRITE_BATCH, timeout=1.0)
-            pairs: list[tuple[bytes, bytes | None]] = []
-            ended = False
-            for message in messages:
-                error = message.error()
-                if error is None:
-                    pairs.append((message.key() or b"", message.value()))
-                elif error.code() == error._PARTITION_EOF:  # noqa: SLF001  # librdkafka's name for it
-                    ended = True
-                else:
-                    raise RecoveryError(f"{tp.topic}[{tp.partition}]: {error}") from KafkaException(error)
-            if messages:
-                silent_since = time.monotonic()
-                position = consumer.position([tp])[0].offset
-                self._write(pairs, position if position >= 0 else None)
-                read += len(pairs)
-            # EOF comes past the last commit marker, which no reader sees (FAUST.md 17a).
-            if ended:
-                return read
-            if time.monotonic() - silent_since > RECOVERY_SILENCE_S:
-                raise RecoveryError(f"{tp.topic}[{tp.partition}]: silent for {RECOVERY_SILENCE_S:.0f} s before its end")
-
-    def _reset(self) -> None:
+            start = self.next_offset
+            void = None if start is None else self._void(start, low, high)
+        except Exception as error:  # noqa: BLE001  # rocksdict raises bare Exception; whatever it is, Kafka has the truth
+            void = str(error)
+        if void is None:
+            return start
         self._db.close()
-        shutil.rmtree(self._path)
-        self._db = self._open()
+        clear(self._path, reason=void)
+        self._db = open_store(self._path, ttl_s=self._ttl_s)
+        return None
+
+    def _void(self, start: int, low: int, high: int) -> str | None:
+        """Why the copy can't be built on, if so."""
+        if not low <= start <= high:
+            return f"it is at {start}, the changelog holds {low} to {high}"
+        # One offset behind is where its own last commit was marked: nothing was written since.
+        if high - start > 1 and time.time() - int(self._db.get(_SEEN_KEY) or 0) > STALE_S:
+            return "it is older than Kafka keeps tombstones"
+        return None
+
+    def _read(
+        self, changelog: Changelog, start: int | None, options: WriteOptions | None, go_on: Callable[[], bool]
+    ) -> int:
+        read = 0
+        for changes, position in changelog.read(start):
+            self._write(changes, position, options=options)
+            read += len(changes)
+            if not go_on():
+                raise RecoveryError(f"{self._path.name}: given up after {read} records")
+        return read
+
+    def size(self) -> int:
+        """Bytes on disk."""
+        return size(self._db)
+
+    def _tell_size(self) -> None:
+        if self._gauge is not None and time.monotonic() - self._sized > _SIZE_EVERY_S:
+            self._sized = time.monotonic()
+            self._gauge.set(self.size())
 
     def close(self) -> None:
         """Close the store; the overlay is gone."""
         self._overlay.clear()
+        if self._labels is not None:
+            with suppress(KeyError):
+                metrics.TABLE_BYTES.remove(*self._labels)
         with suppress(Exception):
             self._db.close()
-
-
-def _ends(consumer: Consumer, tp: TopicPartition) -> tuple[int, int]:
-    """The partition's low and high watermark.  A leader that moves, or was never asked yet, answers in a moment."""
-    deadline = time.monotonic() + RECOVERY_SILENCE_S
-    while True:
-        try:
-            low, high = consumer.get_watermark_offsets(tp, timeout=RECOVERY_SILENCE_S)
-        except KafkaException as error:
-            if time.monotonic() > deadline:
-                raise RecoveryError(f"{tp.topic}[{tp.partition}]: {error.args[0]}") from error
-            time.sleep(ASK_AGAIN_S)
-        else:
-            return int(low), int(high)

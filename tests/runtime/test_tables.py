@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import secrets
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from streams.runtime.local_store import CACHE_BYTES, StoreDamagedError
 from streams.runtime.settings import Settings
-from streams.runtime.tables import PartitionTable
+from streams.runtime.tables import PartitionTable, RecoveryError
 from streams.runtime.transactions import FencedProducer, GroupOffsets, Record
 from tests.runtime.builders import deployed
 
@@ -180,4 +183,106 @@ def test_a_copy_of_another_changelog_is_thrown_away(writer: Writer, tmp_path: Pa
     again, _ = writer.recover(tmp_path / "t")
     assert again.get(b"old") is None
     assert again.get(b"new") == b"1"
+    again.close()
+
+
+def test_a_scan_begins_at_the_first_row_that_is_left(tmp_path: Path) -> None:
+    """What was deleted before it is not stepped over again; a row that is put before it is met first."""
+    table = PartitionTable(tmp_path)
+    for number in range(1_000):
+        table.put(b"w/%04d" % number, b"1")
+    table.apply(None)
+    for number in range(900):
+        assert [key for key, _ in table.scan(b"w/", limit=1)] == [b"w/%04d" % number]
+        table.delete(b"w/%04d" % number)
+        table.apply(None)
+    assert table._floors.start(b"w/") == b"w/0899"
+    table.put(b"w/0007", b"1")
+    assert [key for key, _ in table.scan(b"w/", limit=2)] == [b"w/0007", b"w/0900"]
+    table.discard()
+    table.put(b"w/0008", b"1")
+    table.apply(None)
+    assert [key for key, _ in table.scan(b"w/", limit=2)] == [b"w/0008", b"w/0900"]
+    table.close()
+
+
+def test_an_open_table_has_the_options_it_was_made_with(tmp_path: Path) -> None:
+    """Rocksdict opens an existing store without cache and filter, unless they are named for its column family too."""
+    PartitionTable(tmp_path).close()
+    table = PartitionTable(tmp_path)
+    assert table._db.property_value("rocksdb.block-cache-capacity") == str(CACHE_BYTES)
+    table.close()
+
+
+def damage(path: Path) -> None:
+    """Write nonsense over the middle of its largest file."""
+    file = max(path.glob("*.sst"), key=lambda one: one.stat().st_size)
+    content = file.read_bytes()
+    middle = len(content) // 2
+    file.write_bytes(content[:middle] + b"\xff" * 8_192 + content[middle + 8_192 :])
+
+
+@pytest.mark.integration
+def test_a_damaged_copy_is_rebuilt_and_nothing_rests_on_it(writer: Writer, tmp_path: Path) -> None:
+    """A read that meets damage raises, and so does the batch; opened again, the table has all of the changelog."""
+    table = PartitionTable(tmp_path / "t")
+    wanted = {b"k%04d" % number: secrets.token_bytes(100) for number in range(1_000)}
+    for key, value in wanted.items():
+        table.put(key, value)
+    table.apply(writer.commit(table))
+    table.close()
+    damage(tmp_path / "t")
+    table, read = writer.recover(tmp_path / "t")
+    assert read == 0  # it does not show before it is met
+    with pytest.raises(StoreDamagedError):
+        list(table.scan(b"k", limit=2_000))
+    table.put(b"k0000", b"after the damage")
+    with pytest.raises(StoreDamagedError):
+        table.changes()
+    table.close()
+    again, read = writer.recover(tmp_path / "t")
+    assert read == 1_000
+    assert dict(again.scan(b"k", limit=2_000)) == wanted
+    again.close()
+
+
+@pytest.mark.integration
+def test_a_copy_older_than_tombstones_is_rebuilt_unless_nothing_was_written(
+    writer: Writer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An idle partition's copy is as good after two days; one that missed writes may keep what was deleted."""
+    table = PartitionTable(tmp_path / "t")
+    table.put(b"a", b"1")
+    table.apply(writer.commit(table))
+    table.close()
+    clock = [time.time() + 2 * 86_400]
+    monkeypatch.setattr(time, "time", lambda: clock[0])
+    idle, read = writer.recover(tmp_path / "t")
+    assert read == 0
+    idle.put(b"b", b"1")
+    writer.commit(idle)  # by another owner, as far as this copy knows
+    idle.close()
+    clock[0] += 2 * 86_400
+    again, read = writer.recover(tmp_path / "t")
+    assert read == 2
+    assert dict(again.scan(b"", limit=9)).keys() >= {b"a", b"b"}
+    again.close()
+
+
+@pytest.mark.integration
+def test_a_recovery_ends_when_the_partition_is_given_up(writer: Writer, tmp_path: Path) -> None:
+    """A revocation does not wait for millions of records; what was read stays and is built on."""
+    table = PartitionTable(tmp_path / "live")
+    for start in (0, 4_000, 8_000):
+        for number in range(4_000):
+            table.put(b"k%d" % (start + number), b"1")
+        table.apply(writer.commit(table))
+    table.close()
+    half = PartitionTable(tmp_path / "t")
+    with pytest.raises(RecoveryError, match="given up"):
+        half.recover(writer.kafka, writer.topic, 0, go_on=lambda: False)
+    half.close()
+    again, read = writer.recover(tmp_path / "t")
+    assert 0 < read < 12_000
+    assert len(list(again.scan(b"k", limit=20_000))) == 12_000
     again.close()
