@@ -75,8 +75,15 @@ class Deal:
                     break
                 may = [number for number in theirs[giver] if taker in self._allowed[number]]
                 if may:
-                    return min(may, key=lambda number: (self._moves(number, taker), -number)), taker
+                    return min(may, key=lambda number: self._worth_keeping(number, taker)), taker
         return None
+
+    def _worth_keeping(self, number: int, taker: int) -> tuple[int, bool, int]:
+        """What its member loses by giving this one up; of equals every n-th goes, not a block of neighbours.
+
+        Deployments use slots from 0 on, so that a block would be all of the work or none of it.
+        """
+        return self._moves(number, taker), number % len(self.loads) != taker, number
 
     def _numbers_by_member(self) -> list[list[int]]:
         theirs: list[list[int]] = [[] for _ in self.loads]

@@ -141,6 +141,12 @@ def test_a_new_member_takes_only_its_share() -> None:
     assert {after[number] for number in moved} == {2}
 
 
+def test_a_new_member_takes_every_other_slot() -> None:
+    """Slots are put to use from 0 on: the first eight of 64 must not all be with whoever came first."""
+    after = owners([member(0, held=frozenset(range(64))), member(1)], 64)
+    assert [sum(after[number] == at for number in range(8)) for at in (0, 1)] == [4, 4]
+
+
 def test_local_state_decides_at_the_start() -> None:
     """Members that come back after all were gone get what their disks hold, not what their names' order says."""
     members = [member(0, held=frozenset({3, 4, 5})), member(1, held=frozenset({0, 1, 2}))]
