@@ -68,11 +68,17 @@ class _Client:
                 self._serve(self.producer.flush, POLL_S)
 
     def _serve(self, reports: Callable[[float], int], timeout_s: float) -> None:
-        """Poll or flush.  Each raises a fatal error instead of waiting, once for every event that carries it."""
+        """Poll or flush.  Each raises a fatal error instead of waiting.
+
+        Where a report was served in the same call, confluent-kafka raises SystemError, with the fatal one as its cause.
+        """
         try:
             reports(timeout_s)
         except KafkaException as error:
             self.fatal = error.args[0]
+        except SystemError as error:
+            cause = error.__cause__
+            self.fatal = cause.args[0] if isinstance(cause, KafkaException) else KafkaError(KafkaError._FATAL)  # noqa: SLF001  # the name of a public error code
 
     def flush(self, timeout_s: float) -> None:
         """Send what gathers, and serve reports for so long."""

@@ -5,11 +5,18 @@ every road by which Faust commits (timer, rebalance, stop) ends in `force_commit
 """
 
 import asyncio
-from collections.abc import Coroutine
+import concurrent.futures
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 import aiokafka
-from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Transport, server_list
+from faust.transport.consumer import ensure_TPset
+from faust.transport.drivers.aiokafka import (
+    AIOKafkaConsumerThread,
+    ConsumerRebalanceListener,
+    Transport,
+    server_list,
+)
 from faust.types import TP
 
 from streams.runtime import metrics
@@ -31,6 +38,21 @@ METADATA_AGE_MS = 3_000
 ANSWER_LIMIT_S = 5.0
 # A start that meets no broker tries again after this.
 START_AGAIN_S = 1.0
+
+
+class EvenpostRebalanceListener(ConsumerRebalanceListener):
+    """Numbers assignments itself.
+
+    Faust drops what was fetched before a rebalance by Kafka's generation.  A static member that joins again may be
+    given the same generation twice (KIP-345): what lay in a queue would pass as fresh, ahead of what is fetched again
+    from the committed offset.
+    """
+
+    async def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
+        """Give Faust a number that no assignment of this process had."""
+        app = self._thread.app
+        app.consumer_generation_id += 1
+        await self._thread.on_partitions_assigned(ensure_TPset(assigned), app.consumer_generation_id)
 
 
 class EvenpostConsumerThread(AIOKafkaConsumerThread):
@@ -127,6 +149,7 @@ class EvenpostConsumer(DrainingConsumer):
     """Faust's consumer: what may be committed comes from the ledger."""
 
     _thread: EvenpostConsumerThread
+    RebalanceListener = EvenpostRebalanceListener
 
     def _new_consumer_thread(self) -> EvenpostConsumerThread:
         return EvenpostConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -137,14 +160,14 @@ class EvenpostConsumer(DrainingConsumer):
         False for every other answer, a rebalance in progress included, and for none within ANSWER_LIMIT_S.
         """
         try:
-            return bool(await self._in_thread(self._thread.confirmed()))
+            return bool(await self._in_thread(self._thread.confirmed))
         except Exception as error:  # noqa: BLE001  # whatever it was: not confirmed
             self.log.warning("Assignment not confirmed: %r", error)
             return False
 
     async def rejoin(self) -> bool:
         """Ask the group for a new plan; False where it is being balanced already, and so makes one."""
-        return bool(await self._in_thread(self._thread.rejoin()))
+        return bool(await self._in_thread(self._thread.rejoin))
 
     async def leave(self) -> None:
         """Leave the group for good, so that its partitions move at once: after the last commit, before `app.stop`.
@@ -153,14 +176,17 @@ class EvenpostConsumer(DrainingConsumer):
         """
         self._thread.assigned = None
         try:
-            await self._in_thread(self._thread.leave())
+            await self._in_thread(self._thread.leave)
         except Exception as error:  # noqa: BLE001  # the process ends all the same
             self.log.warning("Did not leave the group: %r", error)
 
-    async def _in_thread(self, work: Coroutine[Any, Any, Any]) -> Any:
+    async def _in_thread(self, work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
         """Run in aiokafka's loop, beside its queue of calls: a commit that waits there must not hold this up."""
-        there = asyncio.run_coroutine_threadsafe(work, self._thread.thread_loop)
-        return await asyncio.wait_for(asyncio.wrap_future(there), ANSWER_LIMIT_S)
+        answer: concurrent.futures.Future[Any] = concurrent.futures.Future()
+        there = self._thread.thread_loop
+        # Made there, not here: a loop that has ended would leave a coroutine behind that nobody awaits.
+        there.call_soon_threadsafe(lambda: there.create_task(_answer(work, answer)))
+        return await asyncio.wait_for(asyncio.wrap_future(answer), ANSWER_LIMIT_S)
 
     async def commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
         """Commit what is done now.
@@ -190,6 +216,17 @@ class EvenpostTransport(Transport):
 
     Consumer = EvenpostConsumer
     Producer = EvenpostProducer
+
+
+async def _answer(work: Callable[[], Coroutine[Any, Any, Any]], answer: "concurrent.futures.Future[Any]") -> None:
+    try:
+        result = await work()
+    except Exception as error:  # noqa: BLE001  # whoever waits raises it
+        if not answer.cancelled():
+            answer.set_exception(error)
+    else:
+        if not answer.cancelled():
+            answer.set_result(result)
 
 
 def _ours(app: Any) -> Any:

@@ -2,46 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from streams.runtime.app import EvenpostApp, make_app
-from streams.runtime.settings import Settings
-from tests.runtime.builders import LIMIT_S, deployed
-
-TOPIC = "recipients.marketing"
-
-
-async def until_true(fact: Callable[[], Any], what: str, *, limit_s: float = LIMIT_S) -> None:
-    """Poll for a fact from within a loop that works on it."""
-    async with asyncio.timeout(limit_s):
-        while not fact():  # noqa: ASYNC110  # Faust and the broker tell nobody
-            await asyncio.sleep(0.02)
-    assert fact(), what
-
-
-@asynccontextmanager
-async def member(settings: Settings, name: str, *, instance: str | None = None) -> AsyncIterator[EvenpostApp]:
-    """A member of the gate's group that only consumes, once it has partitions."""
-    app = make_app("gate", settings, member=name)
-    app.conf.consumer_group_instance_id = instance
-
-    @app.agent(app.source(TOPIC), name=f"membership-{name}")
-    async def take(stream: Any) -> None:
-        async for _ in stream.noack().events():
-            pass
-
-    await app.start()
-    try:
-        await until_true(lambda: app.consumer._thread.assigned, "an assignment")
-        yield app
-    finally:
-        await app.stop()
+from streams.runtime.app import EvenpostApp
+from tests.runtime.builders import deployed
+from tests.runtime.transport.members import member, until_true
 
 
 def owned(app: EvenpostApp) -> set[int]:
@@ -83,3 +50,15 @@ async def test_a_namesake_takes_the_confirmation_away(kafka_bootstrap: str, topi
             now, first.consumer._thread.assigned = first.consumer._thread.assigned, was
             assert not await first.consumer.confirmed()
             first.consumer._thread.assigned = now
+
+
+async def test_no_two_assignments_have_one_number(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> None:
+    """Whatever Kafka's generation is: what was fetched under the last assignment must not pass as fresh."""
+    settings = deployed(kafka_bootstrap, topic_prefix, tmp_path, session_timeout_s=45.0)
+    numbers = []
+    async with member(settings, "one", instance="one") as one:
+        for _ in range(3):
+            numbers.append(one.consumer_generation_id)
+            assert await one.consumer.rejoin()
+            await until_true(lambda: one.consumer_generation_id != numbers[-1], "another assignment")
+    assert numbers == [1, 2, 3]
