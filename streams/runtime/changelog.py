@@ -20,7 +20,8 @@ Change = tuple[bytes, bytes | None]
 BATCH: Final = 5_000
 SILENCE_S: Final = 30.0
 ASK_AGAIN_S: Final = 0.1
-_POLL_S: Final = 1.0
+# librdkafka gathers for this long, also when it has told the end: it is the least that a recovery takes.
+_POLL_S: Final = 0.1
 # What librdkafka may fetch ahead: a worker recovers a dozen partitions at a time, and its default is 64 MiB for each.
 _AHEAD_KIB: Final = 8 * 1024
 

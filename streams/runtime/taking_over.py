@@ -144,7 +144,7 @@ class TakingOver:
         began = time.monotonic()
         table = PartitionTable(self._path)
         try:
-            read = table.recover(self._kafka, self._changelog, self._partition)
+            read = table.recover(self._kafka, self._changelog, self._partition, go_on=self._go_on)
         except BaseException:
             table.close()
             raise
