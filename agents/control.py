@@ -72,6 +72,7 @@ class Control:
         return 0
 
     async def _turn(self) -> None:
+        self._replication.check()
         records = await asyncio.to_thread(self._reader.read, TICK_S)
         for record in records:
             await self._check(record)

@@ -36,6 +36,7 @@ from streams.runtime.app import EvenpostApp, make_app
 from streams.runtime.dead_letters import DeadLetter, bury
 from streams.runtime.keys import load_key
 from streams.runtime.local_state import held_on_disk
+from streams.runtime.local_store import StoreDamagedError
 from streams.runtime.metrics import (
     ATTEMPT_SECONDS,
     ATTEMPTS,
@@ -221,6 +222,8 @@ class SlotOwner:
     async def _settled(self, send: Send, message: Any) -> Outcome | None:
         try:
             return await self._attempts_now().settle(send)
+        except StoreDamagedError:  # not this send's fault: the worker ends, and begins with a whole copy
+            raise
         except Exception as error:
             log.exception("send failed within", slot=self.slot, send_id=send.send_id)
             await self._bury(message, f"internal error: {type(error).__name__}")

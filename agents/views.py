@@ -17,7 +17,6 @@ def replicate(
     topics: Sequence[Topic],
     *,
     on_bad: Callable[[BadRecordError], None] | None = None,
-    on_failure: Callable[[BaseException], None] | None = None,
 ) -> tuple[World, Replication]:
     """A world read to its end, and the reader that keeps it current; the suppressions, where asked for, are on disk.
 
@@ -28,9 +27,7 @@ def replicate(
         path = worker.state_path(settings, member, declared.SUPPRESSIONS.name)
         kept[declared.SUPPRESSIONS.name] = SuppressionsOnDisk(path)
     world = World(suppressions=kept.get(declared.SUPPRESSIONS.name))
-    replication = Replication(
-        settings, world, topics, client_id=f"evenpost-{member}", kept=kept, on_bad=on_bad, on_failure=on_failure
-    )
+    replication = Replication(settings, world, topics, client_id=f"evenpost-{member}", kept=kept, on_bad=on_bad)
     replication.start()
     replication.catch_up()
     return world, replication

@@ -19,6 +19,7 @@ import structlog
 from schemas.topics import DEAD_LETTERS
 from streams.runtime import metrics
 from streams.runtime.dead_letters import Failure
+from streams.runtime.local_store import StoreDamagedError
 from streams.runtime.settings import Settings
 from streams.runtime.stateless import NoTable
 from streams.runtime.tables import PartitionTable
@@ -186,6 +187,8 @@ class Deciding:
             try:
                 with self._table.savepoint():
                     return self._decider.receive(received, now)
+            except StoreDamagedError:  # not this event's fault: the worker ends, and begins with a whole copy
+                raise
             except Exception as error:
                 tried += 1
                 self._failures[received.topic].inc()
@@ -203,6 +206,8 @@ class Deciding:
             try:
                 with self._table.savepoint():
                     return self._decider.reject(received, now, failure)
+            except StoreDamagedError:
+                raise
             except Exception:
                 log.exception("event could not be rejected either", topic=received.topic, offset=received.offset)
         return [self._decider.bury(received, failure)]

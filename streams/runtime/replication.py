@@ -7,8 +7,8 @@
    `fresh` says whether that happened within the last 3 s (DESIGN.md G4); whoever rests a decision on the view stops
    when it is not.
 
-What ends the thread (a full disk, a topic made anew under it) ends the view: never fresh again, and `on_failure` is
-told, so that the process ends and its successor begins from what is true.
+What ends the thread (a full disk, a topic made anew under it) ends the view: never fresh again, and whoever asked
+to be told (`when_failed`) is, so that the process ends and its successor begins from what is true.
 """
 
 import threading
@@ -61,6 +61,9 @@ class Checkpointed(Protocol):
     def save(self, positions: Mapping[int, int]) -> None:
         """Make the records folded in, and where their partitions go on, readable and durable."""
 
+    def check(self) -> None:
+        """Raise what a lookup failed with."""
+
     def close(self) -> None:
         """Let go of it."""
 
@@ -77,14 +80,12 @@ class Replication:
         client_id: str,
         kept: Mapping[str, Checkpointed] = MappingProxyType({}),
         on_bad: Callable[[BadRecordError], None] | None = None,
-        on_failure: Callable[[BaseException], None] | None = None,
     ) -> None:
         self._settings = settings
         self._world = world
         self._names = {settings.topic(topic.name): topic.name for topic in topics}
         self._kept = kept
         self._on_bad = on_bad
-        self._on_failure = on_failure
         self._consumer = Consumer(
             librdkafka(
                 settings.kafka,
@@ -109,7 +110,9 @@ class Replication:
         self._ready = threading.Event()
         self._known = threading.Event()  # that it is ready, or failed
         self._stop = threading.Event()
+        self._lock = threading.Lock()
         self._failure: BaseException | None = None
+        self._told: list[Callable[[BaseException], object]] = []
         self._thread = threading.Thread(target=self._run, name=f"{client_id}-views", daemon=True)
         metrics.VIEW_AGE.set_function(self._age)
 
@@ -150,13 +153,25 @@ class Replication:
                 away = ", ".join(f"{name}[{at}]" for name, at in sorted(self._next.keys() - self._at_end)[:5])
                 raise ViewError(f"no record of {away} came for {STUCK_S:.0f} s; see to the broker that leads it")
             log.info("views are being read", records=read, left=self._behind())
-        if self._failure is not None:
-            raise ViewError(f"the compacted topics can't be read: {self._failure}") from self._failure
+        self.check()
         log.info("views are read", records=self._read, seconds=round(time.monotonic() - self._began, 1))
 
     def fresh(self) -> bool:
         """Whether the ends were confirmed within the last 3 s."""
         return self._ready.is_set() and self._failure is None and self._age() <= FRESH_S
+
+    def check(self) -> None:
+        """Raise ViewError once the view is read no further."""
+        if self._failure is not None:
+            raise ViewError(f"the compacted topics can't be read: {self._failure}") from self._failure
+
+    def when_failed(self, tell: Callable[[BaseException], object]) -> None:
+        """Have this called, from whatever thread, once the view is read no further."""
+        with self._lock:
+            self._told.append(tell)
+            failure = self._failure
+        if failure is not None:
+            tell(failure)
 
     def close(self) -> None:
         """Stop reading."""
@@ -170,13 +185,16 @@ class Replication:
         try:
             while not self._stop.is_set():
                 self._fold(self._consumer.consume(_BATCH, timeout=_POLL_S))
+                for kept in self._kept.values():
+                    kept.check()
                 self._confirm()
         except Exception as error:
             log.exception("view is read no further: this worker must end")
-            self._failure = error
+            with self._lock:
+                self._failure, told = error, list(self._told)
             self._known.set()
-            if self._on_failure is not None:
-                self._on_failure(error)
+            for tell in told:
+                tell(error)
         finally:
             self._consumer.close()
             for kept in self._kept.values():

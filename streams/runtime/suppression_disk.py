@@ -56,6 +56,7 @@ class SuppressionsOnDisk:
         self._write_options = without_log()
         self._pending: dict[bytes, Held] = {}
         self._flushed = time.monotonic()
+        self._failure: Exception | None = None
         self._open()
 
     def _open(self) -> None:
@@ -109,7 +110,8 @@ class SuppressionsOnDisk:
         try:
             found = self._store.get(place)
         except Exception as error:
-            raise damage(self._path, error) from error
+            self._failure = damage(self._path, error)
+            raise self._failure from error
         return [] if found is None else _decode_held(found)
 
     # ── how far ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -164,6 +166,11 @@ class SuppressionsOnDisk:
         if time.monotonic() - self._flushed > FLUSH_EVERY_S:
             self._flushed = time.monotonic()
             self._store.flush(wait=False)
+
+    def check(self) -> None:
+        """Raise what a lookup met, if any: damage is no answer, and nothing may rest on the copy any more."""
+        if self._failure is not None:
+            raise self._failure
 
     def size(self) -> int:
         """Bytes on disk."""

@@ -92,6 +92,9 @@ class Fresh(Protocol):
     def fresh(self) -> bool:
         """Whether the views' ends were confirmed lately."""
 
+    def when_failed(self, tell: Callable[[BaseException], object]) -> None:
+        """Have this called, from whatever thread, once they are read no further."""
+
 
 def views_condition(views: Fresh) -> Condition:
     """Views hold all there is."""

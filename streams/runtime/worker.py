@@ -70,6 +70,8 @@ async def serve(
         loop.call_soon_threadsafe(ownership.fail, MemberTakenError(app.member))
 
     app.on_member_taken = taken
+    if views is not None:
+        views.when_failed(lambda error: loop.call_soon_threadsafe(ownership.fail, error))
     vitals = _vitals(app, ownership, views, patience_s=app.settings.worker.stalled_s or patience_s)
     async with Vigil(app.settings, readiness, vitals) as vigil:
         asked = asyncio.create_task(stop.wait(), name="stop")

@@ -95,8 +95,8 @@ def test_a_view_that_can_not_go_on_says_so(deployment: Settings, tmp_path: Path)
         VIEWS,
         client_id="t",
         kept={"suppressions": store},
-        on_failure=told.append,
     )
+    replication.when_failed(told.append)
     replication.start()
     replication.catch_up()
     assert replication.fresh()
