@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from streams.operate.cli import (
+    bench,
     campaigns,
     chaos,
     config,
@@ -39,6 +40,7 @@ for name, group in (
     ("config", config.app),
     ("dead-letters", dead_letters.app),
     ("chaos", chaos.app),
+    ("bench", bench.app),
 ):
     app.add_typer(group, name=name)
 processes.register(app)

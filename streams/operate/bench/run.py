@@ -1,0 +1,103 @@
+"""The bench from its broker to its verdict.
+
+1. A broker, a topic with the input.
+2. Rounds: every workload, every side, each as a process of its own; odd rounds begin with stock, even ones with ours,
+   so that what else the machine does meets both.
+3. After each process, what it did is read from Kafka and compared (`audit`).
+4. Last the latencies of the partition loop.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from streams.operate.bench import audit, latency, processes, stage
+from streams.operate.bench.latency import Latency
+from streams.operate.bench.workloads import SIDES, Measured, Side, Task, Workload, margin
+from streams.runtime.settings import Settings
+
+# Events of the latency's phases: a p99 of 200 is its second worst.
+IDLE_EVENTS: Final = 200
+BUSY_S: Final = 4
+
+
+class Ran(msgspec.Struct, frozen=True, kw_only=True):
+    """One process that ran: what it measured, and what was wrong."""
+
+    workload: Workload
+    side: Side
+    round: int
+    measured: Measured | None
+    faults: tuple[str, ...]
+
+    @property
+    def line(self) -> str:
+        """In one line."""
+        told = "nothing" if self.measured is None else f"{self.measured.per_s:,.0f} events/s"
+        wrong = f"  {'; '.join(self.faults)}" if self.faults else ""
+        return f"round {self.round}  {self.workload} {self.side}: {told}{wrong}"
+
+
+class Progress:
+    """Told what is done next, and what came of it."""
+
+    def begin(self, words: str) -> None:
+        """Something begins."""
+
+    def done(self, ran: Ran | str) -> None:
+        """A process has ended."""
+
+
+class Benched(msgspec.Struct, frozen=True, kw_only=True):
+    """All that was measured."""
+
+    events: int
+    rounds: int
+    ran: tuple[Ran, ...]
+    latency: Latency | str
+
+
+def steps(rounds: int) -> int:
+    """How many processes a run has."""
+    return rounds * sum(len(sides) for sides in SIDES.values()) + 1
+
+
+def bench(base: Settings, folder: Path, progress: Progress, *, events: int, rounds: int) -> Benched:
+    """Run it in this folder.  Raises RuntimeFault or EmbeddedError, with nothing left running."""
+    progress.begin("starting Kafka")
+    with stage.broker(base, folder) as settings:
+        progress.begin(f"writing {events:,} events")
+        stage.fill(settings, events)
+        ran: list[Ran] = []
+        for task, number in tasks(events=events, rounds=rounds):
+            progress.begin(f"{task.workload}: {task.side}, round {number} of {rounds}")
+            ran.append(_run(settings, task, number))
+            progress.done(ran[-1])
+        progress.begin("latency of a partition that is idle, then busy")
+        idle, busy = min(IDLE_EVENTS, events // 10), min(latency.BUSY_PER_S * BUSY_S, events)
+        found = latency.measure(settings, idle=idle, busy=busy)
+        progress.done(found if isinstance(found, str) else "latency measured")
+    return Benched(events=events, rounds=rounds, ran=tuple(ran), latency=found)
+
+
+def tasks(*, events: int, rounds: int) -> Iterator[tuple[Task, int]]:
+    """Every process in its order, with its round's number from 1."""
+    for number in range(1, rounds + 1):
+        for workload, sides in SIDES.items():
+            order: Sequence[Side] = sides if number % 2 else sides[::-1]
+            for side in order:
+                run = f"{workload}-{side}-{number}"
+                aside = margin(events)
+                task = Task(workload=workload, side=side, run=run, events=events, first=aside, last=aside)
+                yield task, number
+
+
+def _run(settings: Settings, task: Task, number: int) -> Ran:
+    stage.make_outputs(settings, task)
+    found = processes.measure(settings, task)
+    if isinstance(found, str):
+        return Ran(workload=task.workload, side=task.side, round=number, measured=None, faults=(found,))
+    wrong = tuple(audit.faults(settings, task, found))
+    return Ran(workload=task.workload, side=task.side, round=number, measured=found, faults=wrong)

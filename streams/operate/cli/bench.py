@@ -1,0 +1,70 @@
+"""`evenpost bench`: what the runtime can do on this machine, measured and checked."""
+
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.console import Console
+
+from streams.operate.cli.terminal import say, settings
+
+app = typer.Typer(no_args_is_help=True)
+
+# Below it a run is over before rates and latencies say anything: its rightness is checked alone.
+_TELLING_EVENTS = 12_000
+
+
+@app.callback()
+def bench() -> None:
+    """Measure, and check that what was measured was right.
+
+    Example: evenpost bench runtime
+    """
+
+
+@app.command()
+def runtime(
+    *,
+    events: Annotated[
+        int, typer.Option("--events", min=500, max=5_000_000, help="Events that each side is given.")
+    ] = 24_000,
+    rounds: Annotated[int, typer.Option("--rounds", min=1, max=50, help="How often each side runs.")] = 3,
+    json: Annotated[
+        bool, typer.Option("--json", help="End with one JSON line on stdout; the report on stderr.")
+    ] = False,
+) -> None:
+    """Rates of this runtime and of stock Faust side by side: raw, table, send, ack; then latencies.
+
+    Each side is a process of its own, on a Kafka of this bench's own (kafka.bootstrap, where it is set, is used under
+    a prefix of the bench's own, deleted afterwards).  Stock Faust 0.15.3 gets raw codecs, our prefetch and buffers, the
+    same commit interval, uvloop, and a producer linger of 5 ms: as one would run it well.  Below 12,000 events only
+    the rightness is judged, not the rates.
+
+    Example: evenpost bench runtime --events 24000 --rounds 3
+    """
+    from streams.operate.bench import report, verdict
+    from streams.operate.bench import run as running
+
+    base = settings()
+    folder = Path(tempfile.mkdtemp(prefix="evenpost-bench-"))
+    ok = False
+    try:
+        with report.Bars(Console(stderr=True, emoji=False), steps=running.steps(rounds)) as bars:
+            benched = running.bench(base, folder, bars, events=events, rounds=rounds)
+        judged = verdict.checks(benched, ratios=events >= _TELLING_EVENTS)
+        ok = all(one.ok for one in judged)
+    finally:
+        if ok:
+            shutil.rmtree(folder, ignore_errors=True)
+        else:
+            say(f"logs are in {folder}")
+    report.show(Console(stderr=json, width=report.WIDTH, emoji=False), benched, judged)
+    if json:
+        line = {"ok": ok, "checks": [one.line() for one in judged], "figures": verdict.figures(benched)}
+        sys.stdout.write(msgspec.json.encode(line).decode() + "\n")
+    if not ok:
+        raise typer.Exit(1)
