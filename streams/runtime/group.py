@@ -11,6 +11,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from schemas.topics import Topic
 from streams.runtime.clients import librdkafka
 from streams.runtime.errors import MemberTakenError
+from streams.runtime.metrics import PARTITIONS
 from streams.runtime.offsets import known
 from streams.runtime.settings import Settings
 from streams.runtime.transport.leaving import leave_group
@@ -73,6 +74,7 @@ class GroupReader:
 
     def _assigned(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         self._owned |= {(tp.topic, tp.partition) for tp in partitions}
+        PARTITIONS.set(len(self._owned))
         self._held = True  # librdkafka remembers a pause from before, also of a partition that was given up meanwhile
         if self._on_assign is not None:
             self._on_assign(partitions)
@@ -81,6 +83,7 @@ class GroupReader:
         if self._on_revoke is not None:
             self._on_revoke(partitions)
         self._owned -= {(tp.topic, tp.partition) for tp in partitions}
+        PARTITIONS.set(len(self._owned))
 
     def owns(self, topic: str, partition: int) -> bool:
         """Whether this member holds the partition of the declared topic now."""

@@ -80,6 +80,8 @@ async def watch(app: Any, *, binds: Callable[[], Binds], here: Callable[[], Addr
     loop = asyncio.get_running_loop()
     while True:
         await asyncio.sleep(LOOK_S)
+        if assignor.everybodys is None:  # nothing was assigned yet, or by a leader that does not know
+            continue
         seen = {"here": here(), "everybodys": assignor.everybodys}
         without = homeless(assignor.held, binds(), **seen)
         SLOTS_WITHOUT_ADDRESS.set(len(without))

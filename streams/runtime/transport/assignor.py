@@ -74,7 +74,8 @@ class CoPartitionedAssignor(AbstractPartitionAssignor):
         self._asked = 0
         self.held: frozenset[int] = frozenset(held)
         self.published = NOWHERE
-        self.everybodys = NOWHERE
+        # None until a leader has told: at the start, and under a leader of an older version.
+        self.everybodys: Addresses | None = None
 
     def ask(self) -> None:
         """Have something new to say, so that the next join makes a plan."""
@@ -112,7 +113,8 @@ class CoPartitionedAssignor(AbstractPartitionAssignor):
     def on_assignment(self, assignment: ConsumerProtocolMemberAssignment) -> None:
         """Remember what this member holds, and what the leader told."""
         self.held = frozenset(number for _, numbers in assignment.assignment for number in numbers)
-        self.everybodys = Addresses.of(_read(assignment.user_data, Told).addresses)
+        told = _read(assignment.user_data, Told) if assignment.user_data else None
+        self.everybodys = None if told is None else Addresses.of(told.addresses)
 
 
 def _member(id_: str, metadata: Any, said: Introduction) -> Member:

@@ -15,7 +15,11 @@ from schemas.topics import SENDS_MARKETING, SENDS_TRANSACTIONAL
 from streams.runtime.addresses import Addresses
 from streams.runtime.local_state import held_on_disk
 from streams.runtime.settings import Settings
-from streams.runtime.transport.assignor import ConsumerProtocolMemberMetadata, CoPartitionedAssignor
+from streams.runtime.transport.assignor import (
+    ConsumerProtocolMemberAssignment,
+    ConsumerProtocolMemberMetadata,
+    CoPartitionedAssignor,
+)
 from tests.runtime.builders import deployed
 from tests.runtime.transport.test_membership import until_true
 
@@ -54,6 +58,8 @@ def test_a_member_of_an_older_version_is_served() -> None:
     found = assigned(leader, said, 4)
     assert found["x"] == {"a": [0]}
     assert sorted(number for one in found.values() for number in one["a"]) == [0, 1, 2, 3]
+    leader.on_assignment(ConsumerProtocolMemberAssignment(0, [("a", [1])], b""))  # planned by an older leader
+    assert (leader.held, leader.everybodys) == ({1}, None)
 
 
 def test_each_member_learns_everybodys_addresses() -> None:
@@ -62,6 +68,8 @@ def test_each_member_learns_everybodys_addresses() -> None:
     cluster: Any = SimpleNamespace(partitions_for_topic=lambda _: {0, 1})
     plan = one.assign(cluster, {"x": one.metadata(["a"]), "y": two.metadata(["a"])})
     two.on_assignment(plan["y"])
+    assert one.everybodys is None  # told to nobody before it is assigned
+    assert two.everybodys is not None
     assert two.everybodys.texts() == ("198.51.100.0/30", "::1")
     assert two.held == {number for _, numbers in plan["y"].assignment for number in numbers}
 
