@@ -30,10 +30,11 @@ from streams.delivery.attempt import Attempts, content_key
 from streams.delivery.outcomes import OutcomeSettings
 from streams.delivery.pool import SlotConnections
 from streams.delivery.routes import Router
-from streams.runtime import placement, worker
+from streams.runtime import worker
 from streams.runtime.addresses import of_this_host
 from streams.runtime.app import EvenpostApp, make_app
-from streams.runtime.dead_letters import DeadLetter, bury
+from streams.runtime.dead_letters import INTERNAL, MALFORMED, DeadLetter, Failure, bury
+from streams.runtime.fuse import Fuse
 from streams.runtime.keys import load_key
 from streams.runtime.local_state import held_on_disk
 from streams.runtime.local_store import StoreDamagedError
@@ -41,12 +42,15 @@ from streams.runtime.metrics import (
     ATTEMPT_SECONDS,
     ATTEMPTS,
     EVENTS,
+    FAILURES,
+    FUSE,
     OUTCOMES,
     SENDS_WAITING,
     SMTP_CONNECTIONS,
     SUPPRESSED,
 )
 from streams.runtime.ownership import Ownership
+from streams.runtime.placement import Placement
 from streams.runtime.producer import RecordProducer
 from streams.runtime.settings import Settings, SmtpSettings
 from streams.runtime.tables import PartitionTable
@@ -199,7 +203,7 @@ class SlotOwner:
             message = next(lane.popleft() for lane in self._lanes.values() if lane)
             await self._take(message)
             self._sender.app.ledger.done(message.topic, message.partition, message.offset)
-            EVENTS.labels(message.topic.removeprefix(self._sender.settings.kafka.prefix)).inc()
+            EVENTS.labels(self._name(message)).inc()
             self._sender.ownership.resume(self, self.slot)
 
     async def _take(self, message: Any) -> None:
@@ -207,7 +211,7 @@ class SlotOwner:
         try:
             send = _send.decode(message.value or b"")
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            await self._bury(message, str(error))
+            await self._bury(message, reason=MALFORMED, error=str(error))
             return
         known = self._journal_entry(send)
         if known is not None:
@@ -221,17 +225,24 @@ class SlotOwner:
 
     async def _settled(self, send: Send, message: Any) -> Outcome | None:
         try:
-            return await self._attempts_now().settle(send)
+            outcome = await self._attempts_now().settle(send)
         except StoreDamagedError:  # not this send's fault: the worker ends, and begins with a whole copy
             raise
         except Exception as error:
             log.exception("send failed within", slot=self.slot, send_id=send.send_id)
-            await self._bury(message, f"internal error: {type(error).__name__}")
+            FAILURES.labels(self._name(message)).inc()
+            # Tried once: nobody can say whether the mail went, and a second one is worse than none.
+            self._sender.fuse.admit(events=1, failed=1)
+            FUSE.set(self._sender.fuse.share)
+            failure = Failure(error=error)
+            await self._bury(message, reason=INTERNAL, error=failure.line, tries=failure.tries)
             rule = Rule(rule="internal_error", value=type(error).__name__, limit="none")
             try:
                 return outcomes.refused(send, "internal_error", rule, datetime.now(UTC), self._sender.outcome_settings)
             except ValueError:  # no dealer of ours made this send: its address has no domain, and no outcome a name
                 return None
+        self._sender.fuse.admit(events=1, failed=0)
+        return outcome
 
     def _attempts_now(self) -> Attempts:
         """The slot's attempts, with connections for the egress as it is now."""
@@ -294,15 +305,20 @@ class SlotOwner:
             futures.append(await emit(topic(topics.SUPPRESSIONS.name), msgspec.json.encode(entry), key=key.encode()))
         await asyncio.gather(*futures)
 
-    async def _bury(self, message: Any, reason: str) -> None:
+    def _name(self, message: Any) -> str:
+        return str(message.topic).removeprefix(self._sender.settings.kafka.prefix)
+
+    async def _bury(self, message: Any, *, reason: str, error: str, tries: int | None = None) -> None:
         letter = DeadLetter(
             role="sender",
-            topic=message.topic.removeprefix(self._sender.settings.kafka.prefix),
+            topic=self._name(message),
             partition=message.partition,
             offset=message.offset,
             key=message.key,
             value=message.value,
             reason=reason,
+            error=error,
+            tries=tries,
         )
         await bury(self._sender.producer, self._sender.settings, letter)
 
@@ -326,6 +342,7 @@ class Sender:
     def __init__(self, settings: Settings, member: str) -> None:
         self.settings = settings
         self.member = member
+        self.fuse = Fuse(settings.worker.fuse_share)
         self.world, self.replication = replicate(settings, member, VIEWS)
         self.composers = Composers(settings, self.world.contents)
         self.producer = RecordProducer(settings.kafka, client_id=f"evenpost-{member}")
@@ -370,7 +387,7 @@ class Sender:
         """Serve until stopped."""
         readiness = worker.Readiness(self.settings, role="sender", member=self.member)
         self.in_background(
-            placement.watch(self.app, binds=self.world.binds, here=lambda: of_this_host(self.settings.smtp))
+            Placement(self.app, binds=self.world.binds, here=lambda: of_this_host(self.settings.smtp)).watch()
         )
         code = await worker.serve(
             self.app,

@@ -229,7 +229,7 @@ ODDITIES = _counter(
 SENDS_WAITING = _gauge(
     "evenpost_sends_waiting",
     "Dealt sends that wait in the slots owned here, by lane.",
-    "transactional above 0 for a minute: its receivers or their connections are full; see attempts by class.",
+    "transactional above 100 for minutes: its receivers or their connections are full; see attempts by class.",
     "lane",
 )
 SMTP_CONNECTIONS = _gauge(

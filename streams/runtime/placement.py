@@ -73,27 +73,46 @@ class Pace:
         self._asked_at, self._cause = now, cause
 
 
-async def watch(app: Any, *, binds: Callable[[], Binds], here: Callable[[], Addresses]) -> None:
-    """Look until cancelled."""
-    assignor: CoPartitionedAssignor = app.group_assignor
-    pace, before, told = Pace(), Cause(), frozenset[int]()
-    loop = asyncio.get_running_loop()
-    while True:
-        await asyncio.sleep(LOOK_S)
+class Placement:
+    """One worker's looks at what it holds."""
+
+    def __init__(self, app: Any, *, binds: Callable[[], Binds], here: Callable[[], Addresses]) -> None:
+        self._app = app
+        self._binds = binds
+        self._here = here
+        self._pace = Pace()
+        self._before: Cause = frozenset()
+        self._told: frozenset[int] = frozenset()
+
+    async def watch(self) -> None:
+        """Look until cancelled; a look that fails is told, and the next one may do better."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            try:
+                await self.look()
+            except Exception:
+                log.exception("could not look where the slots are")
+
+    async def look(self) -> None:
+        """Tell what is nobody's, ask for what is elsewhere."""
+        assignor: CoPartitionedAssignor = self._app.group_assignor
         if assignor.everybodys is None:  # nothing was assigned yet, or by a leader that does not know
-            continue
-        seen = {"here": here(), "everybodys": assignor.everybodys}
-        without = homeless(assignor.held, binds(), **seen)
-        SLOTS_WITHOUT_ADDRESS.set(len(without))
-        if without - told:
-            log.error("no worker has the address of a slot: its mail comes back and waits", slots=_text(without))
-        told = without
-        cause = misplaced(assignor.held, binds(), **seen)
-        if cause and cause == before and pace.allows(cause, loop.time()) and await app.consumer.rejoin():
-            pace.asked(cause, loop.time())
+            return
+        held, binds, seen = assignor.held, self._binds(), {"here": self._here(), "everybodys": assignor.everybodys}
+        self._tell(homeless(held, binds, **seen))
+        cause, before = misplaced(held, binds, **seen), self._before
+        self._before = cause
+        now = asyncio.get_running_loop().time()
+        if cause and cause == before and self._pace.allows(cause, now) and await self._app.consumer.rejoin():
+            self._pace.asked(cause, now)
             PLAN_REQUESTS.inc()
             log.info("slots are not where their addresses are: a new plan is asked for", slots=_text(dict(cause)))
-        before = cause
+
+    def _tell(self, without: frozenset[int]) -> None:
+        SLOTS_WITHOUT_ADDRESS.set(len(without))
+        if without - self._told:
+            log.error("no worker has the address of a slot: its mail comes back and waits", slots=_text(without))
+        self._told = without
 
 
 def _text(slots: Any) -> str:

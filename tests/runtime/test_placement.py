@@ -11,10 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.runtime import placement
 from streams.runtime.addresses import NOWHERE, Addresses
 from streams.runtime.app import make_app
-from streams.runtime.placement import FIRST_S, LAST_S, Cause, Pace, homeless, misplaced
+from streams.runtime.placement import FIRST_S, LAST_S, Cause, Pace, Placement, homeless, misplaced
 from streams.runtime.transport.assignor import CoPartitionedAssignor
 from tests.runtime.builders import deployed
 from tests.runtime.transport.test_membership import until_true
@@ -98,7 +97,7 @@ async def test_slots_follow_their_addresses(kafka_bootstrap: str, topic_prefix: 
 
             await app.start()
             stack.push_async_callback(app.stop)
-            watching = asyncio.create_task(placement.watch(app, binds=lambda: dict(binds), here=lambda own=own: own))
+            watching = asyncio.create_task(Placement(app, binds=lambda: dict(binds), here=lambda own=own: own).watch())
             stack.callback(watching.cancel)
             apps.append(app)
 
