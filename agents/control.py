@@ -17,7 +17,7 @@ from schemas import ids, topics
 from schemas.events import Campaign, Lease
 from streams.compose.compile import compile_content, refused_content
 from streams.runtime import worker
-from streams.runtime.dead_letters import DeadLetter, bury
+from streams.runtime.dead_letters import MALFORMED, DeadLetter, bury
 from streams.runtime.group import GroupReader
 from streams.runtime.metrics import ACTIVE, CONTENTS, EVENTS, LEASES
 from streams.runtime.producer import RecordProducer
@@ -111,7 +111,8 @@ class Control:
                 offset=record.offset(),
                 key=record.key(),
                 value=record.value(),
-                reason=str(bad),
+                reason=MALFORMED,
+                error=str(bad),
             )
             await bury(self._producer, self._settings, letter)
 

@@ -17,7 +17,7 @@ from schemas import topics
 from streams.feedback.requests import SuppressionKeys, entry_for
 from streams.runtime import worker
 from streams.runtime.app import make_app
-from streams.runtime.dead_letters import INTERNAL, DeadLetter, Failure
+from streams.runtime.dead_letters import INTERNAL, MALFORMED, DeadLetter, Failure
 from streams.runtime.facts import Facts
 from streams.runtime.fuse import Fuse
 from streams.runtime.keys import load_key
@@ -57,7 +57,7 @@ class Decisions:
         try:
             key, entry = entry_for(received.value or b"", self._keys)
         except ValueError as error:
-            return [_letter(received, reason="malformed", error=str(error))]
+            return [_letter(received, reason=MALFORMED, error=str(error))]
         if entry is not None:
             SUPPRESSED.labels(entry.reason).inc()
         value = None if entry is None else msgspec.json.encode(entry)

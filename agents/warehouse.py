@@ -18,7 +18,7 @@ from confluent_kafka import OFFSET_BEGINNING, KafkaException, Message, TopicPart
 from schemas import topics
 from streams.runtime import worker
 from streams.runtime.clickhouse import chdb_path, connect
-from streams.runtime.dead_letters import DeadLetter, bury
+from streams.runtime.dead_letters import MALFORMED, DeadLetter, bury
 from streams.runtime.embedded.clickhouse import SqlServer
 from streams.runtime.group import GroupReader
 from streams.runtime.metrics import BLOCK_FAILURES, BLOCKS, EVENTS, INSERT_SECONDS, ROWS
@@ -251,7 +251,8 @@ class Warehouse:
             offset=record.offset,
             key=None,
             value=record.value,
-            reason=record.reason,
+            reason=MALFORMED,
+            error=record.reason,
         )
         await bury(self._producer, self._settings, letter)
 

@@ -254,7 +254,6 @@ class _Lane:
             tries=failure.tries,
         )
         await bury(self._acks.producer, self._acks.app.settings, letter)
-        metrics.DEAD_LETTERS.labels(name).inc()
         self._ledger.done(message.topic, message.partition, message.offset)
 
     def _done(self, message: Any) -> None:

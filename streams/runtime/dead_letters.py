@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from schemas.topics import DEAD_LETTER_BYTES, DEAD_LETTER_KEY_BYTES, DEAD_LETTERS
+from streams.runtime import metrics
 from streams.runtime.logs import mask
 from streams.runtime.settings import Settings
 
@@ -24,6 +25,7 @@ MAX_REASON: Final = 500
 # A decoder's or a library's words may quote what it met.
 MAX_ERROR: Final = 500
 INTERNAL: Final = "internal error"
+MALFORMED: Final = "malformed"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,3 +93,4 @@ async def bury(producer: "RecordProducer", settings: Settings, letter: DeadLette
     """Write a dead letter and wait until it is durable."""
     topic = settings.topic(DEAD_LETTERS.name)
     await (await producer.send(topic, letter.kept_value(), key=letter.kept_key(), headers=letter.headers()))
+    metrics.DEAD_LETTERS.labels(letter.topic).inc()
