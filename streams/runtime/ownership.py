@@ -58,6 +58,7 @@ class Ownership:
         self._made: int | None = None
         self._released: int | None = None
         self._closed = False
+        self._releasing = asyncio.Lock()
         self.failed: asyncio.Future[None] | None = None
         app.on_partitions_assigned.connect(self._assigned)
         app.on_partitions_revoked.connect(self._revoked)
@@ -116,19 +117,20 @@ class Ownership:
 
         An owner that fails, or failed before, keeps none of the others from finishing.
         """
-        owners, self._owners = list(self._owners.values()), {}
-        self._made, self._released = None, self._app.consumer_generation_id
-        self._early.clear()
-        results = await asyncio.gather(*(owner.stop() for owner in owners), return_exceptions=True)
-        for result in results:
-            if isinstance(result, Exception):
-                log.warning("owner did not stop cleanly", error=repr(result))
-        metrics.PARTITIONS.set(0)
-        await self._app.consumer.commit()
-        self._app.ledger.drop()
-        self._paused.clear()
-        if owners:
-            log.info("released", partitions=len(owners))
+        async with self._releasing:  # who closes while partitions are revoked waits for what the revocation waits for
+            owners, self._owners = list(self._owners.values()), {}
+            self._made, self._released = None, self._app.consumer_generation_id
+            self._early.clear()
+            results = await asyncio.gather(*(owner.stop() for owner in owners), return_exceptions=True)
+            for result in results:
+                if isinstance(result, Exception):
+                    log.warning("owner did not stop cleanly", error=repr(result))
+            metrics.PARTITIONS.set(0)
+            await self._app.consumer.commit()
+            self._app.ledger.drop()
+            self._paused.clear()
+            if owners:
+                log.info("released", partitions=len(owners))
 
     async def close(self) -> None:
         """Release, for good: an assignment that still comes makes no owner."""

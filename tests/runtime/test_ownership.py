@@ -157,3 +157,26 @@ async def test_what_comes_after_a_release_is_the_next_owners(tmp_path: Path) -> 
     await ownership._assigned({TP("t.sends", 0)})
     assert ownership.partitions == ()
     assert not ownership.failed.done()
+
+
+async def test_who_closes_while_partitions_are_revoked_waits_for_their_owners(tmp_path: Path) -> None:
+    """Else the process would end while a transaction of theirs is being committed."""
+    app = toy_app(tmp_path)
+    finished = asyncio.Event()
+
+    class Busy(Inbox):
+        """Takes its time to stop."""
+
+        async def stop(self) -> None:
+            """As long as the test says."""
+            await finished.wait()
+
+    ownership = Ownership(app, lambda _: Busy())
+    await ownership._assigned({TP("t.sends", 0)})
+    revoking = asyncio.create_task(ownership._revoked())
+    await asyncio.sleep(0)
+    closing = asyncio.create_task(ownership.close())
+    done, _ = await asyncio.wait({closing}, timeout=0.05)
+    assert not done
+    finished.set()
+    await asyncio.gather(revoking, closing)
