@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, NewTopic
 from typer.testing import CliRunner
 
-from schemas import ids
-from schemas.topics import DEAD_LETTERS
+from schemas import ids, topics
 from streams.operate.cli import app
 from streams.operate.dead_letter_list import newest, newest_of_all
 from streams.operate.dead_letter_policy import Policy
@@ -22,8 +22,8 @@ from streams.operate.errors import RefusedError
 from streams.runtime.cluster import read_all
 from streams.runtime.dead_letters import DeadLetter
 from streams.runtime.exclusive import ExclusiveWriter
-from streams.runtime.settings import Settings
-from tests.runtime.builders import deployed, read
+from streams.runtime.settings import KafkaSettings, Settings
+from tests.runtime.builders import read
 
 pytestmark = pytest.mark.integration
 
@@ -38,8 +38,17 @@ def broker(kafka_bootstrap: str) -> str:
 
 @pytest.fixture
 def settings(broker: str, topic_prefix: str, tmp_path: Path) -> Settings:
-    """A deployment of its own."""
-    return deployed(broker, topic_prefix, tmp_path, gate_partitions=4)
+    """A deployment of its own, with just the topics that are looked at."""
+    kafka = KafkaSettings(bootstrap=broker, prefix=topic_prefix, gate_partitions=4)
+    settings = Settings(data_dir=tmp_path, kafka=kafka)
+    admin = AdminClient({"bootstrap.servers": broker})
+    made = [
+        NewTopic(settings.topic(topic.name), topic.partitions(gate=4, slots=1))
+        for topic in (topics.DEAD_LETTERS, topics.RECIPIENTS_MARKETING)
+    ]
+    for done in admin.create_topics(made).values():
+        done.result(30)
+    return settings
 
 
 def letter(offset: int, *, key: bytes | None = b"acme:u1", value: bytes = b"{", **fields: Any) -> DeadLetter:
@@ -207,7 +216,7 @@ def test_markers_are_records_of_the_letters_own_partition(settings: Settings) ->
     """Behind their letter in one log: retention deletes no marker before its letter."""
     bury(settings, *(letter(offset, key=b"k%d" % offset) for offset in range(8)))
     replay(settings, ANY)
-    records = list(read_all(settings, DEAD_LETTERS))
+    records = list(read_all(settings, topics.DEAD_LETTERS))
     markers = {
         (one.partition, int(one.headers["replayed"])): one.offset for one in records if "replayed" in one.headers
     }

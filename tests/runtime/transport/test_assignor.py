@@ -12,9 +12,9 @@ import aiokafka
 import pytest
 
 from schemas.topics import SENDS_MARKETING, SENDS_TRANSACTIONAL
-from streams.runtime.addresses import Addresses
+from streams.runtime.addresses import NOWHERE, of_this_host
 from streams.runtime.local_state import held_on_disk
-from streams.runtime.settings import Settings
+from streams.runtime.settings import Settings, SmtpSettings
 from streams.runtime.transport.assignor import (
     ConsumerProtocolMemberAssignment,
     ConsumerProtocolMemberMetadata,
@@ -25,8 +25,9 @@ from tests.runtime.transport.test_membership import until_true
 
 
 def assignor(name: str, *, has: str = "", held: frozenset[int] = frozenset(), **more: Any) -> CoPartitionedAssignor:
-    """A member with these addresses, comma-separated."""
-    return CoPartitionedAssignor(member=name, held=held, addresses=lambda: Addresses.of(has.split(",")), **more)
+    """A member whose setting names these addresses."""
+    own = of_this_host(SmtpSettings(addresses=has)) if has else NOWHERE
+    return CoPartitionedAssignor(member=name, held=held, addresses=lambda: own, **more)
 
 
 def assigned(leader: CoPartitionedAssignor, members: Mapping[str, Any], width: int) -> dict[str, dict[str, list[int]]]:
