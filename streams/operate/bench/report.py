@@ -11,8 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from streams.operate.bench import verdict
+from streams.operate.bench.latency import Latency
 from streams.operate.bench.run import Benched, Progress, Ran
-from streams.operate.bench.workloads import SIDES, WORKLOADS, percentile
+from streams.operate.bench.workloads import WORKLOADS, percentile
 from streams.operate.demo.checks import Check
 
 WIDTH: Final = 110
@@ -54,7 +55,10 @@ class Bars(Progress):
 
 def show(console: Console, benched: Benched, judged: list[Check]) -> None:
     """Print it."""
-    for part in (_rates(benched), _latency(benched), _checks(judged), _verdict(judged)):
+    parts = [_rates(benched)] if benched.sides else []
+    if isinstance(benched.latency, Latency):
+        parts.append(_latency(benched.latency))
+    for part in (*parts, _checks(judged), _verdict(judged)):
         console.print(part)
         console.print()
 
@@ -71,7 +75,7 @@ def _rates(benched: Benched) -> RenderableType:
     table.add_column("by")
     for name in ("events/s", "× stock", "a CPU second", "× stock"):
         table.add_column(name, justify="right", no_wrap=True)
-    for workload, sides in SIDES.items():
+    for workload, sides in benched.sides.items():
         for side in sides:
             cells = []
             for cpu in (False, True):
@@ -84,10 +88,7 @@ def _rates(benched: Benched) -> RenderableType:
     return table
 
 
-def _latency(benched: Benched) -> RenderableType:
-    latency = benched.latency
-    if isinstance(latency, str):
-        return Text(f"latency not measured: {latency}", style="red")
+def _latency(latency: Latency) -> RenderableType:
     table = _table("From produce to visible for a read-committed reader, in transactions, ms")
     for name in ("", "p50", "p99"):
         table.add_column(name, justify="right" if name else "left")

@@ -56,36 +56,51 @@ class Benched(msgspec.Struct, frozen=True, kw_only=True):
     events: int
     rounds: int
     ran: tuple[Ran, ...]
-    latency: Latency | str
+    latency: Latency | str | None  # None where it was not asked for
+
+    @property
+    def sides(self) -> dict[Workload, tuple[Side, ...]]:
+        """The sides of each workload that ran."""
+        here = {one.workload for one in self.ran}
+        return {workload: sides for workload, sides in SIDES.items() if workload in here}
 
 
-def steps(rounds: int) -> int:
+def steps(only: Sequence[Workload], *, rounds: int) -> int:
     """How many processes a run has."""
-    return rounds * sum(len(sides) for sides in SIDES.values()) + 1
+    return rounds * sum(len(SIDES.get(workload, ())) for workload in only) + ("latency" in only)
 
 
-def bench(base: Settings, folder: Path, progress: Progress, *, events: int, rounds: int) -> Benched:
-    """Run it in this folder.  Raises RuntimeFault or EmbeddedError, with nothing left running."""
+def bench(
+    base: Settings, folder: Path, progress: Progress, *, events: int, rounds: int, only: Sequence[Workload]
+) -> Benched:
+    """Run these workloads in this folder.  Raises RuntimeFault or EmbeddedError, with nothing left running."""
     progress.begin("starting Kafka")
     with stage.broker(base, folder) as settings:
         progress.begin(f"writing {events:,} events")
         stage.fill(settings, events)
         ran: list[Ran] = []
-        for task, number in tasks(events=events, rounds=rounds):
+        for task, number in tasks(only, events=events, rounds=rounds):
             progress.begin(f"{task.workload}: {task.side}, round {number} of {rounds}")
             ran.append(_run(settings, task, number))
             progress.done(ran[-1])
-        progress.begin("latency of a partition that is idle, then busy")
-        idle, busy = min(IDLE_EVENTS, events // 10), min(latency.BUSY_PER_S * BUSY_S, events)
-        found = latency.measure(settings, idle=idle, busy=busy)
-        progress.done(found if isinstance(found, str) else "latency measured")
+        found = _latency(settings, progress, events) if "latency" in only else None
     return Benched(events=events, rounds=rounds, ran=tuple(ran), latency=found)
 
 
-def tasks(*, events: int, rounds: int) -> Iterator[tuple[Task, int]]:
+def _latency(settings: Settings, progress: Progress, events: int) -> Latency | str:
+    progress.begin("latency of a worker that is idle, then busy")
+    idle, busy = min(IDLE_EVENTS, events // 10), min(latency.BUSY_PER_S * BUSY_S, events)
+    found = latency.measure(settings, idle=idle, busy=busy)
+    progress.done(found if isinstance(found, str) else "latency measured")
+    return found
+
+
+def tasks(only: Sequence[Workload], *, events: int, rounds: int) -> Iterator[tuple[Task, int]]:
     """Every process in its order, with its round's number from 1."""
     for number in range(1, rounds + 1):
         for workload, sides in SIDES.items():
+            if workload not in only:
+                continue
             order: Sequence[Side] = sides if number % 2 else sides[::-1]
             for side in order:
                 run = f"{workload}-{side}-{number}"

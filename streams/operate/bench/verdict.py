@@ -11,9 +11,9 @@ from typing import Any, Final
 
 import psutil
 
-from streams.operate.bench.latency import BUSY_PER_S
+from streams.operate.bench.latency import BUSY_PER_S, Latency
 from streams.operate.bench.run import Benched
-from streams.operate.bench.workloads import PARTITIONS, SIDES, Measured, Side, Workload, percentile
+from streams.operate.bench.workloads import PARTITIONS, Measured, Side, Workload, percentile
 from streams.operate.demo.checks import Check, check
 from streams.runtime.window import WINDOW_S
 
@@ -42,20 +42,22 @@ def ratio(benched: Benched, workload: Workload, side: Side, to: Side, *, cpu: bo
 
 def checks(benched: Benched, *, ratios: bool) -> list[Check]:
     """Everything that must hold; `ratios` and latencies only where the run is long enough to tell them."""
-    found = [_right(benched, workload, side) for workload, sides in SIDES.items() for side in sides]
+    found = [_right(benched, workload, side) for workload, sides in benched.sides.items() for side in sides]
     latency = benched.latency
     if isinstance(latency, str):
         found.append(check("latency: faults", 1, 0, latency))
     if not ratios:
         return found
     for workload, side, to, limit in RATIOS:
+        if workload not in benched.sides:
+            continue
         for cpu in (False, True):
             name = f"{workload}: {side} / {to}, {'per CPU second' if cpu else 'wall time'}"
             value = round(ratio(benched, workload, side, to, cpu=cpu), 2)
             rates = (rate(benched, workload, one, cpu=cpu) for one in (side, to))
             note = "{:,.0f} to {:,.0f} events/s".format(*rates)
             found.append(Check(name=name, value=value, limit=limit, note=note, ok=value >= limit))
-    if not isinstance(latency, str):
+    if isinstance(latency, Latency):
         found += [
             check("idle: visible, p50 ms", round(percentile(latency.idle_ms, 0.5), 1), IDLE_MS, "produce to read"),
             check(
@@ -70,7 +72,9 @@ def checks(benched: Benched, *, ratios: bool) -> list[Check]:
 
 def figures(benched: Benched) -> dict[str, Any]:
     """All of it, for the JSON line."""
-    rates = {workload: {side: _rates(benched, workload, side) for side in sides} for workload, sides in SIDES.items()}
+    rates = {
+        workload: {side: _rates(benched, workload, side) for side in sides} for workload, sides in benched.sides.items()
+    }
     return {
         "events": benched.events,
         "rounds": benched.rounds,
@@ -81,7 +85,7 @@ def figures(benched: Benched) -> dict[str, Any]:
                 "wall": round(ratio(benched, workload, side, to), 2),
                 "cpu": round(ratio(benched, workload, side, to, cpu=True), 2),
             }
-            for workload, side, to in _pairs()
+            for workload, side, to in _pairs(benched)
         },
         **_latency(benched),
         "machine": {"cores": psutil.cpu_count(), "load_1m": round(psutil.getloadavg()[0], 2)},
@@ -91,9 +95,11 @@ def figures(benched: Benched) -> dict[str, Any]:
     }
 
 
-def _pairs() -> list[tuple[Workload, Side, Side]]:
-    to_stock = [(workload, side, sides[0]) for workload, sides in SIDES.items() for side in sides[1:]]
-    return [*to_stock, ("table", "transactions", "ours")]
+def _pairs(benched: Benched) -> list[tuple[Workload, Side, Side]]:
+    found = [(workload, side, sides[0]) for workload, sides in benched.sides.items() for side in sides[1:]]
+    if "table" in benched.sides:
+        found.append(("table", "transactions", "ours"))
+    return found
 
 
 def _rates(benched: Benched, workload: Workload, side: Side) -> dict[str, Any]:
@@ -107,7 +113,7 @@ def _rates(benched: Benched, workload: Workload, side: Side) -> dict[str, Any]:
 
 def _latency(benched: Benched) -> dict[str, Any]:
     latency = benched.latency
-    if isinstance(latency, str):
+    if not isinstance(latency, Latency):
         return {}
     series = {
         "idle_visible_ms": latency.idle_ms,

@@ -21,7 +21,9 @@ WORKLOADS: Final[dict[Workload, str]] = {
     "table": "one table write an event, its changelog in Kafka",
     "send": "one record sent an event, on all replicas before the event is done",
     "ack": "an agent whose events are acked one by one",
+    "latency": "from produce to visible for a read-committed reader, idle and busy",
 }
+# Latency has one side, and is measured from outside (latency.py).
 SIDES: Final[dict[Workload, tuple[Side, ...]]] = {
     "raw": ("stock", "ours"),
     "table": ("stock", "ours", "transactions"),

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from streams.operate.cli.terminal import say, settings
+from streams.operate.errors import UsageFault
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -32,6 +33,10 @@ def runtime(
     events: Annotated[
         int, typer.Option("--events", min=500, max=5_000_000, help="Events that each side is given.")
     ] = 24_000,
+    workload: Annotated[
+        list[str] | None,
+        typer.Option("--workload", help="Only this one: raw, table, send, ack or latency; may be given again."),
+    ] = None,
     rounds: Annotated[int, typer.Option("--rounds", min=1, max=50, help="How often each side runs.")] = 3,
     json: Annotated[
         bool, typer.Option("--json", help="End with one JSON line on stdout; the report on stderr.")
@@ -48,13 +53,18 @@ def runtime(
     """
     from streams.operate.bench import report, verdict
     from streams.operate.bench import run as running
+    from streams.operate.bench.workloads import WORKLOADS
 
+    only = [one for one in WORKLOADS if workload is None or one in workload]
+    unknown = sorted(set(workload or ()) - set(WORKLOADS))
+    if unknown:
+        raise UsageFault(f"--workload {unknown[0]}: there are {', '.join(WORKLOADS)}")
     base = settings()
     folder = Path(tempfile.mkdtemp(prefix="evenpost-bench-"))
     ok = False
     try:
-        with report.Bars(Console(stderr=True, emoji=False), steps=running.steps(rounds)) as bars:
-            benched = running.bench(base, folder, bars, events=events, rounds=rounds)
+        with report.Bars(Console(stderr=True, emoji=False), steps=running.steps(only, rounds=rounds)) as bars:
+            benched = running.bench(base, folder, bars, events=events, rounds=rounds, only=only)
         judged = verdict.checks(benched, ratios=events >= _TELLING_EVENTS)
         ok = all(one.ok for one in judged)
     finally:
