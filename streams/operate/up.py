@@ -4,29 +4,35 @@
 2. Each member as a process of its own (children.py: it ends with this one, also by kill -9), with the settings passed
    by its environment and its words in `logs/<member>.log`.
 3. A thread watches: what ends unasked is named, its last lines are shown, and it is started again, later each time.
-4. A member is ready when `run/<member>.json` holds its pid.
-5. The end goes against the stream of messages: gate, sender, feedback, control, warehouse, and the broker last.
+4. A member is ready when `run/<member>.json` holds its pid.  One that left its group for good (scale-in) stays ended.
+5. `run/prometheus.json` names where each answers for its metrics (Prometheus' `file_sd_configs`).
+6. The end goes against the stream of messages: gate, sender, feedback, control, warehouse, and the broker last.
 """
 
 import fcntl
 import json
+import math
 import os
 import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Final, Self
 
 from streams.operate.errors import FleetError, UnknownThingError
+from streams.operate.members import write_targets
 from streams.operate.settings_tree import environment
 from streams.runtime.children import Child, spawn
 from streams.runtime.cluster import check_reachable, with_bootstrap
 from streams.runtime.embedded import EmbeddedError, EmbeddedKafka
+from streams.runtime.run_files import Running, has_left, running
 from streams.runtime.settings import Settings
+from streams.runtime.stopping import STALLED_EXIT, TAKEN_EXIT, UNREACHABLE_EXIT
 from streams.runtime.topic_admin import apply_topics
 
 __all__ = ["KAFKA", "ROLES", "WORKER", "Fleet", "MemberStatus"]
@@ -54,7 +60,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, kw_only=True)
 class MemberStatus:
-    """What one process does now: starting, ready, waiting (to be started again) or stopped."""
+    """What one process does now: starting, ready, waiting (to be started again), left (its group) or stopped."""
 
     member: str
     role: str
@@ -70,6 +76,7 @@ class _Member:
         self.name = name
         self.role = role
         self.child: Child | None = None
+        self.left = False  # it was told to leave its group: it is not started again unasked
         self.held = False  # somebody is stopping or restarting it: the watcher keeps off
         self.restarts = 0
         self.started_at = 0.0
@@ -116,6 +123,7 @@ class Fleet:
         self._ending = threading.Event()
         self._watcher: threading.Thread | None = None
         self._data_lock: IO[str] | None = None
+        self._targets: list[Running] | None = None
 
     @property
     def bootstrap(self) -> str | None:
@@ -132,8 +140,8 @@ class Fleet:
 
     @property
     def ready(self) -> bool:
-        """Whether each member said so."""
-        return all(self._is_ready(member) for member in self._members.values())
+        """Whether each member said so that has not left."""
+        return all(member.left or self._is_ready(member) for member in self._members.values())
 
     def status(self) -> list[MemberStatus]:
         """Each process, in the order of the end."""
@@ -208,6 +216,8 @@ class Fleet:
                 child.stop(GRACE_S)
             if children:
                 self._say(f"{role} stopped")
+        if self._targets is not None:
+            self._tell_prometheus()
         if self._broker is not None:
             self._broker.stop()
             self._broker = None
@@ -259,17 +269,34 @@ class Fleet:
         log = self.log_file(member.name)
         if log.exists() and log.stat().st_size > LOG_BYTES:
             log.replace(log.with_suffix(".log.before"))
+        member.left = False
         member.child = spawn(
             [*self._program, member.role, "--member", member.name],
             log_file=log,
-            env=environment(self.settings),
+            env=environment(self._settings_of(member)),
             name=member.name,
             grace_s=GRACE_S,
         )
         member.started_at = time.monotonic()
 
+    def _settings_of(self, member: _Member) -> Settings:
+        """A fixed port of health is the first of as many as there are members, in the order of the end."""
+        worker = self.settings.worker
+        if worker.http_port == 0:
+            return self.settings
+        port = worker.http_port + list(self._members).index(member.name)
+        return self.settings.model_copy(update={"worker": worker.model_copy(update={"http_port": port})})
+
+    def _tell_prometheus(self) -> None:
+        found = [one for one in running(self.settings) if one.member in self._members]
+        if found != self._targets:
+            self._targets = found
+            with suppress(OSError):  # a full disk must not end the watch
+                write_targets(self.settings.data_dir / "run" / "prometheus.json", found)
+
     def _watch(self) -> None:
         while not self._ending.wait(WATCH_S):
+            self._tell_prometheus()
             with self._lock:
                 for member in self._members.values():
                     if not member.held:
@@ -287,9 +314,17 @@ class Fleet:
             code = member.child.returncode
             if code is None:
                 return
+            pid, member.child = member.child.pid, None
+            if code == 0 and has_left(self.settings, member.name, pid):
+                member.left, member.due = True, math.inf
+                self._say(f"{member.name} left its group, as it was told to; it stays ended")
+                return
             if now - member.started_at > QUIET_S:
                 member.pause_s = FIRST_PAUSE_S
-            member.due, member.child = now + member.pause_s, None
+            member.due = now + member.pause_s
+            if code == 0:
+                self._say(f"{member.name} ended, as it was told to; starting it again in {member.pause_s:.1f} s")
+                return
             self._say(
                 f"{member.name} ended with {_exit_words(code)}; starting it again in {member.pause_s:.1f} s. "
                 f"The end of {self.log_file(member.name)}:\n{self.log_tail(member.name)}"
@@ -336,7 +371,7 @@ class Fleet:
 
     def _state(self, member: _Member) -> str:
         if member.pid is None:
-            return "stopped" if self._ending.is_set() else "waiting"
+            return "stopped" if self._ending.is_set() else "left" if member.left else "waiting"
         return "ready" if self._is_ready(member) else "starting"
 
     def _member(self, name: str) -> _Member:
@@ -355,5 +390,14 @@ class Fleet:
         self.stop()
 
 
+_MEANING: Final = {
+    STALLED_EXIT: "it stood still",
+    UNREACHABLE_EXIT: "no broker answered",
+    TAKEN_EXIT: "another process has its name",
+}
+
+
 def _exit_words(code: int) -> str:
-    return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+    if code < 0:
+        return f"signal {signal.Signals(-code).name}"
+    return f"exit code {code} ({_MEANING[code]})" if code in _MEANING else f"exit code {code}"

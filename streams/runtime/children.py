@@ -134,9 +134,9 @@ def spawn(
         grace_s: seconds from SIGTERM to SIGKILL when *this* process dies.
     """
     called = name or Path(argv[0]).name
+    output = None if log_file is None else log_file.open("ab")  # before the pipes: it may fail
     control_end, control = os.pipe()
     told, tell_end = os.pipe()
-    output = None if log_file is None else log_file.open("ab")
     try:
         # -I -S: no user site, no PYTHON… variables, no site packages: up in 15 ms, 8 MB.
         supervisor = subprocess.Popen(

@@ -19,7 +19,7 @@ import pytest
 from streams.operate.errors import FleetError, UnknownThingError
 from streams.operate.settings_tree import environment
 from streams.operate.up import ROLES, Fleet
-from streams.runtime.settings import KafkaSettings, Settings
+from streams.runtime.settings import KafkaSettings, Settings, WorkerSettings
 
 pytestmark = pytest.mark.integration
 
@@ -103,6 +103,36 @@ def test_a_member_that_fails_is_tried_later_each_time(kafka_bootstrap: str, tmp_
             fleet.wait_ready(0)
         (tmp_path / "fail-control-0").unlink()
         fleet.wait_ready(READY_S)
+
+
+def test_a_member_that_left_its_group_stays_ended(kafka_bootstrap: str, tmp_path: Path) -> None:
+    """Scale-in: it is not started again unasked, the rest is ready without it, and a restart brings it back."""
+    words: list[str] = []
+    with fleet_on(kafka_bootstrap, tmp_path, words=words, gate=2) as fleet:
+        os.kill(fleet.pids["gate-1"], signal.SIGUSR1)
+        until(lambda: {one.member: one.state for one in fleet.status()}["gate-1"] == "left", "it left")
+        assert fleet.ready and set(fleet.pids) == {"gate-0"}
+        fleet.restart("gate-1")
+        fleet.wait_ready(READY_S)
+        assert set(fleet.pids) == {"gate-0", "gate-1"}
+    assert "gate-1 left its group, as it was told to; it stays ended" in words
+
+
+def test_prometheus_is_told_where_each_member_answers(kafka_bootstrap: str, tmp_path: Path) -> None:
+    """A fixed port is the first of as many as there are members; the file is empty once all have ended."""
+    settings = settings_on(kafka_bootstrap, tmp_path)
+    settings = settings.model_copy(update={"worker": WorkerSettings(http_port=19_464)})
+    targets = tmp_path / "run" / "prometheus.json"
+    with Fleet(settings, roles={"gate": 2}, program=PROGRAM) as fleet:
+        fleet.wait_ready(READY_S)
+        until(lambda: targets.exists() and len(json.loads(targets.read_bytes())) == 2, "two targets")
+        found = json.loads(targets.read_bytes())
+        assert [one["targets"] for one in found] == [["127.0.0.1:19464"], ["127.0.0.1:19465"]]
+        assert [one["labels"] for one in found] == [
+            {"role": "gate", "member": "gate-0"},
+            {"role": "gate", "member": "gate-1"},
+        ]
+    assert json.loads(targets.read_bytes()) == []
 
 
 def test_two_fleets_do_not_share_a_data_directory(kafka_bootstrap: str, tmp_path: Path) -> None:

@@ -110,3 +110,13 @@ def test_a_killed_supervisor_takes_the_program_along() -> None:
 def test_a_pid_of_another_program_is_not_taken_for_ours() -> None:
     """`is_running` compares the command line: pids are reused."""
     assert not is_running(os.getpid(), naming="no-such-word-in-any-command-line")
+
+
+def test_a_log_that_can_not_be_written_leaves_nothing_open(tmp_path: Path) -> None:
+    """The error is the system's own, and no pipe stays behind."""
+    process = psutil.Process()
+    before = process.num_fds()
+    for _ in range(3):
+        with pytest.raises(FileNotFoundError):
+            spawn([sys.executable, "-c", ""], log_file=tmp_path / "missing" / "log")
+    assert process.num_fds() == before

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from streams.operate import members
 from streams.runtime.settings import Settings, WorkerSettings
 from streams.runtime.stopping import TAKEN_EXIT
 from tests.runtime.builders import deployed, until
@@ -69,11 +70,13 @@ def test_a_rolling_restart_moves_nothing_and_repeats_nothing(crew: Crew) -> None
 
 
 def test_who_is_told_to_leave_leaves_at_once(crew: Crew) -> None:
-    """SIGUSR1: its partitions are decided by others within seconds, long before a session would have ended."""
+    """Scale-in: its partitions are decided by others within seconds, long before a session would have ended."""
     moved = spread(crew)["gate-1"]
     child, since = crew.children["gate-1"], now_ms()
-    child.signal(signal.SIGUSR1)
+    assert {one.member: one.state for one in members.look(crew.settings)} == dict.fromkeys(MEMBERS, "ready")
+    assert members.stop(crew.settings, "gate-1", how="scale-in") == child.pid
     assert child.wait(30) == 0
+    assert [one.member for one in members.look(crew.settings)] == ["gate-0", "gate-2"]
     assert (crew.settings.data_dir / "run" / "gate-1.left").read_text() == str(child.pid)
     ended = now_ms()
     until(lambda: len(crew.first_output(moved, ended)) == 2, "the moved partitions decided elsewhere")

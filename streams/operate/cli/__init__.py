@@ -18,6 +18,7 @@ from streams.operate.cli import (
     dead_letters,
     demo,
     egress,
+    members,
     processes,
     recipients,
     sql,
@@ -39,6 +40,7 @@ for name, group in (
     ("egress", egress.app),
     ("config", config.app),
     ("dead-letters", dead_letters.app),
+    ("member", members.app),
     ("chaos", chaos.app),
     ("bench", bench.app),
 ):
