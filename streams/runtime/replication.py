@@ -106,7 +106,7 @@ class Replication:
         self._began = self._confirmed = time.monotonic()
         self._asked = 0.0
         self._ends: dict[Place, int] | None = None
-        self._read = 0
+        self.records = 0
         self._ready = threading.Event()
         self._known = threading.Event()  # that it is ready, or failed
         self._stop = threading.Event()
@@ -147,14 +147,14 @@ class Replication:
         """Wait as `wait_ready`, as long as it gets on.  Raises ViewError where it doesn't."""
         read, since = 0, time.monotonic()
         while not self._known.wait(PROGRESS_EVERY_S):
-            if self._read != read:
-                read, since = self._read, time.monotonic()
+            if self.records != read:
+                read, since = self.records, time.monotonic()
             elif time.monotonic() - since > STUCK_S:
                 away = ", ".join(f"{name}[{at}]" for name, at in sorted(self._next.keys() - self._at_end)[:5])
                 raise ViewError(f"no record of {away} came for {STUCK_S:.0f} s; see to the broker that leads it")
             log.info("views are being read", records=read, left=self._behind())
         self.check()
-        log.info("views are read", records=self._read, seconds=round(time.monotonic() - self._began, 1))
+        log.info("views are read", records=self.records, seconds=round(time.monotonic() - self._began, 1))
 
     def fresh(self) -> bool:
         """Whether the ends were confirmed within the last 3 s."""
@@ -221,7 +221,7 @@ class Replication:
             name = self._names[where[0]]
             self._world.offsets[name] += offset - self._next[where]
             self._next[where] = offset
-        self._read += len(messages)
+        self.records += len(messages)
 
     def _apply(self, name: str, message: Message) -> None:
         key: Any = message.key() or b""

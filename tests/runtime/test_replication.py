@@ -60,7 +60,7 @@ def test_a_restart_reads_on_from_the_disk(deployment: Settings) -> None:
     assert list(world.suppressions.entries("1-03")) == [entry(address="1-03")]
     assert list(world.suppressions.entries("1-99")) == [new]
     assert world.offsets["suppressions"] == 53
-    assert replication._read < 50 + len(VIEWS) * 8
+    assert replication.records < 50 + len(VIEWS) * 8
     assert replication.fresh()
     until(lambda: metrics.REGISTRY.get_sample_value("evenpost_view_lag_records", {"topic": "suppressions"}) == 0, "lag")
     age = metrics.REGISTRY.get_sample_value("evenpost_view_age_seconds")

@@ -10,10 +10,12 @@ import msgspec
 import typer
 from rich.console import Console
 
+from streams.operate.cli import bench_state
 from streams.operate.cli.terminal import say, settings
 from streams.operate.errors import UsageFault
 
 app = typer.Typer(no_args_is_help=True)
+bench_state.register(app)
 
 # Below it a run is over before rates and latencies say anything: its rightness is checked alone.
 _TELLING_EVENTS = 12_000

@@ -1,0 +1,68 @@
+"""The state bench for people: a bar while it runs, then figures and checks.  Fits 110 columns."""
+
+from typing import Final, Self
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from streams.operate.bench.state import STEPS, Result
+
+WIDTH: Final = 110
+
+
+class Bar:
+    """A bar on a terminal, a line for each step elsewhere."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        columns = (BarColumn(40), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
+        self._bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+        self._task = self._bar.add_task("", total=len(STEPS))
+
+    def say(self, step: str) -> None:
+        """A step begins, and the one before it is done."""
+        self._bar.update(self._task, description=escape(step), completed=STEPS.index(step))
+        if not self._console.is_terminal:
+            self._console.print(step, markup=False, highlight=False)
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+
+def show(console: Console, result: Result) -> None:
+    """Print it."""
+    figures = _table("Figures")
+    for name, value in result.figures.items():
+        figures.add_row(name.replace("_", " "), f"{value:,}")
+    checks = _table("Checks")
+    for one in result.checks:
+        mark = "[green]✓[/]" if one.ok else "[bold red]✗[/]"
+        checks.add_row(
+            f"{mark} {escape(one.name)}", f"{one.value:,g}", f"≤ {one.limit:,g}", f"[dim]{escape(one.note)}[/]"
+        )
+    failed = sum(not one.ok for one in result.checks)
+    verdict = (
+        Text(f"✗ {failed} of {len(result.checks)} checks failed", style="bold red")
+        if failed
+        else Text(f"✓ all {len(result.checks)} checks hold", style="bold green")
+    )
+    for part in (figures, checks, verdict):
+        console.print(part)
+        console.print()
+
+
+def _table(title: str) -> Table:
+    table = Table(
+        title=title, title_justify="left", title_style="bold", box=box.SIMPLE, show_edge=False, show_header=False
+    )
+    table.add_column("", no_wrap=True)
+    table.add_column("", justify="right", no_wrap=True)
+    return table
