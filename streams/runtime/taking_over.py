@@ -33,6 +33,13 @@ log = structlog.get_logger(__name__)
 
 # How soon an assignment that is not confirmed is looked at again: a rebalance takes a second or so.
 AGAIN_S: Final = 0.25
+# Behind our fence nothing of the former owner's is open: what is still pending on the offsets has lost its marker.  The
+# coordinator knows how it ended, and no client can ask it any more; to decide anew could double a committed batch.
+HANGING_S: Final = 60.0
+HANGING: Final = (
+    "the group's offsets are held by a transaction whose end the broker did not write (KAFKA-20734), or the broker is "
+    "away; if it is there: kafka-transactions.sh find-hanging names it, docs/sres.md says how to end it"
+)
 
 _T = TypeVar("_T")
 
@@ -130,11 +137,16 @@ class TakingOver:
 
     async def _stable(self) -> dict[str, int] | None:
         """Step 4; None where the partition is to be given up."""
+        began = time.monotonic()
         while self._go_on():
             found = await self._in_thread(lambda: self._group.stable(self._topics, self._partition))
             if found is not None:
                 return found
-            log.warning("stable offsets not known yet", partition=self._partition)
+            waited = time.monotonic() - began
+            if waited < HANGING_S:
+                log.warning("stable offsets not known yet", partition=self._partition, waited_s=round(waited))
+            else:
+                log.error(HANGING, partition=self._partition, waited_s=round(waited))
             await asyncio.sleep(AGAIN_S)
         return None
 
