@@ -7,10 +7,12 @@ second at what it holds:
 2. A slot of others that binds an address which only this host has, and had not when the plan was made: likewise.
 3. A slot whose address nobody has stays: it is told (log and metric), its sends come back to the gate and wait.
 
-What is seen twice in a row is asked for: at most once in FIRST_S, and where asking changed nothing ever more rarely.
+What is seen twice in a row is asked for: not within FIRST_S of the last plan, whoever asked for that, and where asking
+changed nothing ever more rarely.
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any, Final
@@ -24,7 +26,8 @@ from streams.runtime.transport.assignor import CoPartitionedAssignor
 log = structlog.get_logger(__name__)
 
 LOOK_S: Final = 1.0
-# A new plan makes every member stop for a second or so: a change of egress in several steps is worth one.
+# A new plan makes every member finish what it has begun, which takes a sender seconds: one for a change of egress in
+# several steps.
 FIRST_S: Final = 10.0
 # A leader whose view stays behind may plan as before: asking doubles its distance up to this.
 LAST_S: Final = 600.0
@@ -63,9 +66,10 @@ class Pace:
         self._cause: Cause = frozenset()
         self._wait = FIRST_S
 
-    def allows(self, cause: Cause, now: float) -> bool:
-        """Whether to ask now."""
-        return now >= self._asked_at + (self._wait if cause == self._cause else FIRST_S)
+    def allows(self, cause: Cause, now: float, *, planned_at: float) -> bool:
+        """Whether to ask now, when the last plan was received then."""
+        wait_s = self._wait if cause == self._cause else FIRST_S
+        return now >= max(self._asked_at + wait_s, planned_at + FIRST_S)
 
     def asked(self, cause: Cause, now: float) -> None:
         """Note that it was asked for."""
@@ -102,8 +106,10 @@ class Placement:
         self._tell(homeless(held, binds, **seen))
         cause, before = misplaced(held, binds, **seen), self._before
         self._before = cause
-        now = asyncio.get_running_loop().time()
-        if cause and cause == before and self._pace.allows(cause, now) and await self._app.consumer.rejoin():
+        now = time.monotonic()
+        if not cause or cause != before or not self._pace.allows(cause, now, planned_at=assignor.planned_at):
+            return
+        if await self._app.consumer.rejoin():
             self._pace.asked(cause, now)
             PLAN_REQUESTS.inc()
             log.info("slots are not where their addresses are: a new plan is asked for", slots=_text(dict(cause)))

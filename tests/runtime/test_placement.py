@@ -55,7 +55,7 @@ def test_wishes_keep_their_distance(steps: list[tuple[float, str]]) -> None:
     for pause, slot in steps:
         now += pause
         cause: Cause = frozenset({(0, slot)})
-        if pace.allows(cause, now):
+        if pace.allows(cause, now, planned_at=-FIRST_S):
             pace.asked(cause, now)
             asked.append(now)
     assert all(later - earlier >= FIRST_S for earlier, later in pairwise(asked))
@@ -68,12 +68,19 @@ def test_a_wish_that_changes_nothing_is_said_ever_more_rarely() -> None:
     for _ in range(9):
         asked = now
         pace.asked(cause, now)
-        while not pace.allows(cause, now):
+        while not pace.allows(cause, now, planned_at=0):
             now += 1
         distances.append(now - asked)
     assert distances == [10, 20, 40, 80, 160, 320, 600, 600, LAST_S]
     pace.asked(cause, now)
-    assert pace.allows(Cause({(1, ONE)}), now + FIRST_S)
+    assert pace.allows(Cause({(1, ONE)}), now + FIRST_S, planned_at=0)
+
+
+def test_a_plan_that_others_asked_for_is_waited_for() -> None:
+    """It may put right what this worker saw, and each plan makes every member finish what it has begun."""
+    cause = Cause({(0, ONE)})
+    assert not Pace().allows(cause, FIRST_S + 4, planned_at=5)
+    assert Pace().allows(cause, FIRST_S + 5, planned_at=5)
 
 
 @pytest.mark.integration
@@ -107,5 +114,5 @@ async def test_slots_follow_their_addresses(kafka_bootstrap: str, topic_prefix: 
         await until_true(lambda: places() == [{0}, {1}], "each slot where its address is")
         assert apps[0].group_assignor.everybodys == BOTH != NOWHERE
         binds |= {0: TWO, 1: ONE}
-        await until_true(lambda: places() == [{1}, {0}], "the slots have changed places", limit_s=15)
+        await until_true(lambda: places() == [{1}, {0}], "the slots have changed places", limit_s=30)
         assert sum(app.group_assignor._asked for app in apps) in {1, 2}  # each of the two may see it first

@@ -9,6 +9,7 @@ A static member that restarts gets its old assignment from the broker, and nobod
 older version says nothing of itself and is told what it knows.
 """
 
+import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeVar
 
@@ -73,7 +74,7 @@ class CoPartitionedAssignor(AbstractPartitionAssignor):
         self._slots = slots
         self._asked = 0
         self.held: frozenset[int] = frozenset(held)
-        self.published = NOWHERE
+        self.planned_at = float("-inf")  # by time.monotonic
         # None until a leader has told: at the start, and under a leader of an older version.
         self.everybodys: Addresses | None = None
 
@@ -83,9 +84,11 @@ class CoPartitionedAssignor(AbstractPartitionAssignor):
 
     def metadata(self, topics: Iterable[str]) -> ConsumerProtocolMemberMetadata:
         """What this member says of itself."""
-        self.published = self._addresses()
         said = Introduction(
-            member=self._member, addresses=self.published.texts(), held=tuple(sorted(self.held)), asked=self._asked
+            member=self._member,
+            addresses=self._addresses().texts(),
+            held=tuple(sorted(self.held)),
+            asked=self._asked,
         )
         return ConsumerProtocolMemberMetadata(PROTOCOL, sorted(topics), msgspec.json.encode(said))
 
@@ -112,6 +115,7 @@ class CoPartitionedAssignor(AbstractPartitionAssignor):
 
     def on_assignment(self, assignment: ConsumerProtocolMemberAssignment) -> None:
         """Remember what this member holds, and what the leader told."""
+        self.planned_at = time.monotonic()
         self.held = frozenset(number for _, numbers in assignment.assignment for number in numbers)
         told = _read(assignment.user_data, Told) if assignment.user_data else None
         self.everybodys = None if told is None else Addresses.of(told.addresses)
