@@ -1,0 +1,62 @@
+"""How stock Faust 0.15.3 hands records over (FAUST.md 18, 19)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from types import SimpleNamespace
+from typing import Any
+
+from faust.types import TP
+
+from tests.runtime.stock.apps import PLACE, message, stock_app
+
+RECORDS = 200
+
+
+async def test_18_stock_makes_tasks_for_each_record() -> None:
+    """Several turns of the event loop a record, where ours takes a few for a whole fetch."""
+    with stock_app() as app:
+        taken: list[int] = []
+
+        async def callback(record: Any) -> None:
+            taken.append(record.offset)
+
+        consumer = app.transport.create_consumer(callback, on_partitions_revoked=None, on_partitions_assigned=None)
+        stopped = asyncio.Event()
+
+        async def fetched(**_: float) -> AsyncIterator[tuple[TP, Any]]:
+            for offset in range(RECORDS):
+                yield PLACE, message(offset)
+            stopped.set()
+
+        consumer.getmany = fetched
+        consumer.resume_flow()
+        draining = asyncio.create_task(consumer._drain_messages(SimpleNamespace(_stopped=stopped)))
+        turns = 0
+        while not draining.done():
+            await asyncio.sleep(0)
+            turns += 1
+        await draining
+        consumer._thread.thread_loop.close()
+    assert taken == list(range(RECORDS))
+    assert turns > RECORDS
+
+
+async def test_19_stock_has_one_queue_for_all_partitions() -> None:
+    """Full of one partition's records, it takes none of another's: the fetcher's one task stands still."""
+    with stock_app(stream_buffer_maxsize=4) as app:
+        app.flow_control.resume()
+        channel = app.topic("t.events", key_serializer="raw", value_serializer="raw").clone(is_iterator=True)
+        handlers = {
+            number: app.topics._compiler.build(app.topics, TP("t.events", number), {channel}) for number in (0, 1)
+        }
+        offset = 0
+        while not channel.queue.full():
+            await asyncio.wait_for(handlers[0](message(offset)), 5)
+            offset += 1
+        other = asyncio.ensure_future(handlers[1](message(0, partition=1)))
+        await asyncio.sleep(0.1)
+        assert not other.done()
+        channel.queue.get_nowait()
+        await asyncio.wait_for(other, 5)
