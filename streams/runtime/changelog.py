@@ -14,12 +14,12 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from streams.runtime.clients import librdkafka
 from streams.runtime.errors import RuntimeFault
 from streams.runtime.settings import KafkaSettings
+from streams.runtime.watermarks import bounds
 
 Change = tuple[bytes, bytes | None]
 
 BATCH: Final = 5_000
 SILENCE_S: Final = 30.0
-ASK_AGAIN_S: Final = 0.1
 # librdkafka gathers for this long, also when it has told the end: it is the least that a recovery takes.
 _POLL_S: Final = 0.1
 # What librdkafka may fetch ahead: a worker recovers a dozen partitions at a time, and its default is 64 MiB for each.
@@ -58,17 +58,11 @@ class Changelog:
         self._consumer.close()
 
     def bounds(self) -> tuple[int, int]:
-        """Its first and its next offset.  A leader that moves, or was never asked yet, answers in a moment."""
-        deadline = time.monotonic() + SILENCE_S
-        while True:
-            try:
-                low, high = self._consumer.get_watermark_offsets(self._place, timeout=SILENCE_S)
-            except KafkaException as error:
-                if time.monotonic() > deadline:
-                    raise RecoveryError(f"{self._name}: {error.args[0]}") from error
-                time.sleep(ASK_AGAIN_S)
-            else:
-                return int(low), int(high)
+        """Its first and its next offset."""
+        try:
+            return bounds(self._consumer, self._place.topic, self._place.partition)
+        except KafkaException as error:
+            raise RecoveryError(f"{self._name}: {error.args[0]}") from error
 
     def read(self, start: int | None) -> Iterator[tuple[list[Change], int | None]]:
         """Batches of changes, each with where the changelog goes on after it; None = from the beginning."""

@@ -26,6 +26,7 @@ from streams.runtime.clients import librdkafka
 from streams.runtime.errors import RuntimeFault, TopicMissingError
 from streams.runtime.settings import Settings
 from streams.runtime.topic_admin import topic_ids
+from streams.runtime.watermarks import bounds
 from streams.views import BadRecordError, World
 
 log = structlog.get_logger(__name__)
@@ -135,8 +136,7 @@ class Replication:
         kept = self._kept.get(self._names[name])
         if kept is None:
             return dict.fromkeys(partitions, 0)
-        watermarks = self._consumer.get_watermark_offsets
-        ends = {at: watermarks(TopicPartition(name, at), timeout=METADATA_TIMEOUT_S) for at in partitions}
+        ends = {at: bounds(self._consumer, name, at) for at in partitions}
         return kept.resume(topic_ids(self._settings, [name])[name], ends)
 
     def wait_ready(self, timeout_s: float) -> bool:
