@@ -35,6 +35,7 @@ from streams.runtime.errors import (
     ClusterUnreachableError,
     NoBrokerError,
     NoWarehouseError,
+    OpenTransactionError,
     PublishFailedError,
     TopicMissingError,
 )
@@ -184,7 +185,8 @@ def read_settled(settings: Settings, topic: Topic) -> Iterator[KafkaRecord]:
     """Yield all committed records below the end that the topic has now.
 
     A transaction that is open hides what comes behind it from readers of committed records: this waits until it ends
-    (the broker sees to that within seconds, see `streams.runtime.transactions`).
+    (the broker sees to that within seconds, see `streams.runtime.transactions`).  Raises OpenTransactionError where
+    it does not.
     """
     with _Reader(settings, topic, isolation="read_uncommitted") as uncommitted:
         ends = uncommitted.ends()
@@ -229,6 +231,7 @@ class _Reader:
     ) -> None:
         name = self._name = settings.topic(topic.name)
         self._until = until or {}
+        self._hidden: set[int] = set()  # partitions whose committed records end below `until`
         self._heard = time.monotonic()
         self._bootstrap = settings.kafka.bootstrap
         self._consumer = _client(
@@ -259,14 +262,20 @@ class _Reader:
         if messages:
             self._heard = time.monotonic()
         elif self._open and time.monotonic() - self._heard > _SILENCE_S:
+            if self._hidden:
+                raise OpenTransactionError(self._name, sorted(self._hidden), waited_s=_SILENCE_S)
             raise ClusterUnreachableError(self._bootstrap, f"no answer for {_SILENCE_S:.0f} s while reading")
         for message in messages:
             error = message.error()
             if error is None:
                 yield _record(message)
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  # librdkafka's name for it
-                if (message.offset() or 0) >= self._until.get(message.partition() or 0, 0):
-                    self._open.discard(message.partition())
+                at = message.partition() or 0
+                if (message.offset() or 0) >= self._until.get(at, 0):
+                    self._open.discard(at)
+                    self._hidden.discard(at)
+                else:
+                    self._hidden.add(at)
             elif error.fatal() or not error.retriable():
                 raise ClusterUnreachableError(self._bootstrap, error.str())
 

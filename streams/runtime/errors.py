@@ -12,12 +12,14 @@ RuntimeFault
 ├── ClusterUnreachableError   no broker answered: address and fix
 ├── NoBrokerError             no address of a broker is known, and no embedded one runs
 ├── NoWarehouseError          no SQL endpoint is known, and no warehouse worker runs here
+├── OpenTransactionError     a transaction that does not end hides what stands behind it
 ├── TopicMissingError         a declared topic was never created
 ├── TopicMismatchError        a topic exists in another shape than declared
 ├── KeyMissingError           a secret key is not on this machine, and a new one would be another
 └── PublishFailedError        records did not reach Kafka
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 
@@ -135,6 +137,18 @@ class NoWarehouseError(RuntimeFault):
         super().__init__(
             f"no warehouse: none answers SQL for data_dir = {data_dir}; "
             "run `evenpost up` or set EVENPOST_CLICKHOUSE__DSN"
+        )
+
+
+class OpenTransactionError(RuntimeFault):
+    """Records stand behind a transaction that stays open."""
+
+    def __init__(self, topic: str, partitions: Sequence[int], *, waited_s: float) -> None:
+        numbers = ", ".join(map(str, partitions))
+        super().__init__(
+            f"topic {topic!r}, partition(s) {numbers}: a transaction has been open for {waited_s:.0f} s and hides what "
+            "stands behind it; run the command again, and where it stays so, `kafka-transactions.sh find-hanging` "
+            "names it and `abort` ends it"
         )
 
 

@@ -19,8 +19,10 @@ from streams.operate.dead_letter_list import newest, newest_of_all
 from streams.operate.dead_letter_policy import Policy
 from streams.operate.dead_letter_replay import WRITER, choose, replay
 from streams.operate.errors import RefusedError
+from streams.runtime import cluster
 from streams.runtime.cluster import read_all
 from streams.runtime.dead_letters import DeadLetter
+from streams.runtime.errors import OpenTransactionError
 from streams.runtime.exclusive import ExclusiveWriter
 from streams.runtime.settings import KafkaSettings, Settings
 from tests.runtime.builders import read
@@ -152,6 +154,21 @@ def test_an_open_transaction_hides_no_letter_and_no_marker(settings: Settings) -
     ending.join()
     assert result.written == 3
     assert sorted(value for _, _, value in arrived(settings)) == [b"behind", b"late", b"old"]
+
+
+def test_a_transaction_that_stays_open_is_named(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What stands behind it is not known, so nothing is sent: a letter may have its mark there."""
+    monkeypatch.setattr(cluster, "_SILENCE_S", 1.0)
+    bury(settings, letter(1), partition=0)
+    role = Producer({"bootstrap.servers": settings.kafka.bootstrap, "transactional.id": f"role-{uuid.uuid4().hex}"})
+    role.init_transactions(30)
+    role.begin_transaction()
+    role.produce(settings.topic("dead-letters"), b"open", partition=0)
+    role.flush(10)
+    with pytest.raises(OpenTransactionError, match=r"partition\(s\) 0: .*find-hanging"):
+        replay(settings, ANY)
+    role.abort_transaction(10)
+    assert replay(settings, ANY)[1].written == 1
 
 
 def test_one_letter_that_the_broker_refuses_holds_up_no_other(settings: Settings) -> None:
