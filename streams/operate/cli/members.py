@@ -7,10 +7,15 @@ import typer
 from streams.operate.cli.terminal import JsonFlag, print_json, print_table, say, settings
 from streams.runtime.stopping import How
 
-app = typer.Typer(
-    no_args_is_help=True,
-    help="The workers of this machine: how each is, and how to end one.\n\nExample: evenpost member list",
-)
+app = typer.Typer(no_args_is_help=True)
+
+
+@app.callback()
+def member() -> None:
+    """The workers of this machine: how each is, and an end for one.
+
+    Example: evenpost member list
+    """
 
 
 @app.command("list")
@@ -36,7 +41,7 @@ def list_(*, json_: JsonFlag = False) -> None:
 
 @app.command()
 def stop(
-    member: Annotated[str, typer.Argument(metavar="MEMBER", help="Its name, as `evenpost member list` has it.")],
+    name: Annotated[str, typer.Argument(metavar="MEMBER", help="Its name, as `evenpost member list` has it.")],
     *,
     how: Annotated[
         str, typer.Option("--how", help="restart: it keeps its partitions; scale-in: they move at once.")
@@ -56,12 +61,12 @@ def stop(
             asked = how
         case _:
             raise UsageFault(f"--how {how!r}: restart or scale-in")
-    pid = end(settings(), member, how=asked)
+    pid = end(settings(), name, how=asked)
     if json_:
-        print_json({"member": member, "pid": pid, "how": asked})
+        print_json({"member": name, "pid": pid, "how": asked})
         return
     left = "its partitions moved" if asked == "scale-in" else "its partitions wait for it"
-    say(f"{member} (pid {pid}) ended; {left}")
+    say(f"{name} (pid {pid}) ended; {left}")
 
 
 def _ranges(partitions: tuple[int, ...]) -> str:
