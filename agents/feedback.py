@@ -29,6 +29,8 @@ from streams.runtime.settings import Settings
 from streams.runtime.transactions import GroupOffsets
 
 ROLE: Final = "feedback"
+# It has no view that would tell that the broker is away, and a producer gives a fact up after 120 s, then tries again.
+PATIENCE_S: Final = 300.0
 _FACTS: Final = frozenset({topics.SUPPRESSIONS.name})
 # Partitions decide on the event loop and wait for Kafka in threads, one each.
 _PARTITIONS: Final = topics.SUPPRESSION_REQUESTS.partitions(gate=1, slots=1)
@@ -148,7 +150,7 @@ class Feedback:
     async def main(self) -> int:
         """Serve until stopped."""
         readiness = worker.Readiness(self._settings, role=ROLE, member=self._member)
-        code = await worker.serve(self.app, self.ownership, readiness, is_ready=self._ready)
+        code = await worker.serve(self.app, self.ownership, readiness, is_ready=self._ready, patience_s=PATIENCE_S)
         self._producer.close()
         return code
 

@@ -12,6 +12,7 @@ import yaml
 
 from streams.operate.settings_tree import variables
 from streams.operate.up import ROLES
+from streams.runtime.worker import APP_LIMIT_S, RELEASE_LIMIT_S
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "docker-compose.yml"
@@ -44,11 +45,34 @@ def test_every_variable_named_is_a_setting(path: Path) -> None:
 def test_each_role_is_a_service_of_its_own() -> None:
     """Every role runs, scaled on its own, from one image with one set of settings."""
     found = services()
-    assert {tuple(found[role]["command"]) for role in ROLES} == {("worker", role) for role in ROLES}
+    assert {tuple(found[role]["command"][:2]) for role in ROLES} == {("worker", role) for role in ROLES}
     assert set(found) == {"kafka", "clickhouse", *OURS}
     assert len({str(found[name]["environment"]) for name in OURS}) == 1
     for role in ROLES:
         assert (ROOT / "agents" / f"{role}.py").is_file()
+
+
+def test_workers_have_time_to_end_and_are_asked_for_their_health() -> None:
+    """Compose waits longer than a worker needs; the image asks the worker's own page on the port that it sets."""
+    found = services()
+    for role in ROLES:
+        assert found[role]["stop_grace_period"] == "30s"
+        assert RELEASE_LIMIT_S + APP_LIMIT_S < 30
+        assert "healthcheck" not in found[role]
+    text = DOCKERFILE.read_text(encoding="utf-8")
+    (port,) = re.findall(r"EVENPOST_WORKER__HTTP_PORT=(\d+)", text)
+    assert f"http://127.0.0.1:{port}/readyz" in next(rest for name, rest in instructions() if name == "HEALTHCHECK")
+
+
+def test_a_single_worker_keeps_its_name() -> None:
+    """Where one is enough, its name is fixed; where they scale, it is the container's, and there is none to share."""
+    found = services()
+    named = {role: found[role]["command"][2:] for role in ROLES}
+    assert named == {
+        "gate": [],
+        "sender": [],
+        **{role: ["--member", f"{role}-0"] for role in ("feedback", "control", "warehouse")},
+    }
 
 
 def test_kafka_and_clickhouse_are_healthy_before_they_are_used() -> None:
