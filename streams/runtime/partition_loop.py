@@ -16,7 +16,7 @@ What ends a batch otherwise:
 
 import asyncio
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
 from datetime import UTC, datetime
@@ -29,7 +29,6 @@ from streams.runtime import metrics
 from streams.runtime.deciding import Decided, Decider, Deciding, Output, Received
 from streams.runtime.errors import (
     FencedError,
-    OffsetsMovedError,
     RecordRefusedError,
     RuntimeFault,
     TransactionAbortedError,
@@ -37,6 +36,7 @@ from streams.runtime.errors import (
 from streams.runtime.facts import Facts
 from streams.runtime.fuse import Fuse
 from streams.runtime.halving import Halving
+from streams.runtime.inbox import Inbox
 from streams.runtime.settings import Settings
 from streams.runtime.taking_over import Taken, TakingOver
 from streams.runtime.transactions import FencedProducer, GroupOffsets, PartitionProducer
@@ -91,7 +91,7 @@ class PartitionLoop:
         self.ready = False
         self._settings = settings
         self._names = {settings.topic(name): name for name in topics}
-        self._inboxes: dict[str, deque[Any]] = {settings.topic(name): deque() for name in topics}
+        self._inbox = Inbox(self._names, full=BATCH)
         self._changelog = None if changelog is None else settings.topic(changelog)
         self._group = group
         self._executor = executor
@@ -104,7 +104,7 @@ class PartitionLoop:
         self._taking = TakingOver(
             partition,
             kafka=settings.kafka,
-            topics=tuple(self._inboxes),
+            topics=self._inbox.topics,
             changelog=self._changelog,
             path=path,
             group=group,
@@ -114,17 +114,11 @@ class PartitionLoop:
             is_owner=is_owner,
             go_on=lambda: not self._stopping,
         )
-        # Below it, a former owner decided; this one committed up to it.
-        self._floor: dict[str, int] = {}
-        self._taken: dict[str, int] = {}
-        self._waiting = 0
         self._halving = Halving(batch=BATCH, release=RELEASE)
         self._began, self._last_events = 0.0, 0
-        self._wake, self._full = asyncio.Event(), asyncio.Event()
         self._stopping = False
         self._done = asyncio.Event()
         self._done.set()
-        self._repeated = {topic: metrics.REPEATED.labels(name) for topic, name in self._names.items()}
 
     async def run(self) -> None:
         """Take the partition over, then decide until stopped; where it was fenced, take it over anew."""
@@ -134,7 +128,8 @@ class PartitionLoop:
         try:
             while (taken := await self._taking.take()) is not None:
                 try:
-                    self._own(taken)
+                    self._inbox.begin_at(taken.stable, partition=self.partition)
+                    self.ready = True
                     await self._decide_all(taken)
                 except FencedError as error:
                     log.warning("partition fenced, it is taken over anew", partition=self.partition, error=str(error))
@@ -151,37 +146,22 @@ class PartitionLoop:
         finally:
             self._done.set()
 
-    def _own(self, taken: Taken) -> None:
-        for topic, offset in taken.stable.items():
-            if offset < self._floor.get(topic, 0):
-                raise OffsetsMovedError(topic, self.partition, found=offset, known=self._floor[topic])
-        self._floor = dict(taken.stable)
-        self.ready = True
-
     def put(self, message: Any) -> None:
-        """Take an event over, once: Faust seeks back to the committed offset when a rebalance interrupts a fetch."""
-        if message.offset <= self._taken.get(message.topic, -1):
-            return
-        self._taken[message.topic] = message.offset
-        self._inboxes[message.topic].append(message)
-        self._waiting += 1
-        self._wake.set()
-        if self._waiting >= BATCH:
-            self._full.set()
+        """Take an event over, once."""
+        self._inbox.put(message)
 
     def backlog(self, topic: str) -> int:
         """How many events of this topic wait to be decided."""
-        return len(self._inboxes[topic])
+        return self._inbox.backlog(topic)
 
     def positions(self) -> dict[str, int]:
         """Each topic's (full name) offset up to which all is decided and committed; empty until it is taken over."""
-        return dict(self._floor)
+        return self._inbox.positions()
 
     async def stop(self) -> None:
         """Finish the transaction in progress; what waits in the inbox is the next owner's."""
         self._stopping = True
-        self._wake.set()
-        self._full.set()
+        self._inbox.end()
         await self._done.wait()
 
     async def _decide_all(self, taken: Taken) -> None:
@@ -199,7 +179,9 @@ class PartitionLoop:
                 await asyncio.sleep(IDLE_S)
                 continue
             await self._gather()
-            batch = self._batch()
+            if self._stopping:
+                return
+            batch = self._inbox.take(self._halving.batch)
             now = datetime.now(UTC)
             release = self._halving.release(time.monotonic())
             decided = deciding.decide(batch, now, release=release, refused=self._halving.refused)
@@ -210,52 +192,23 @@ class PartitionLoop:
             try:
                 await self._commit(taken, batch, decided)
             except TransactionAbortedError as error:
-                self._put_back(batch)
+                self._inbox.put_back(batch)
                 deciding.begin_anew()
                 await self._aborted(error, batch, release)
             except FencedError:
-                self._put_back(batch)
+                self._inbox.put_back(batch)
                 raise
             else:
                 self._halving.went(len(batch))
             self._on_worked(self, self.partition)
 
     async def _gather(self) -> None:
-        """Wait for the window's end, a full batch, or the end; not where nothing waits."""
-        if not self._waiting:
-            return
-        since = time.monotonic() - self._began
-        wait = wait_s(since_last_s=since, last_events=self._last_events, waiting=self._waiting, full=BATCH)
-        if wait <= 0 or self._stopping:
-            return
-        self._full.clear()
-        try:
-            await asyncio.wait_for(self._full.wait(), wait)
-        except TimeoutError:
-            return
-
-    def _batch(self) -> list[Any]:
-        batch: list[Any] = []
-        most = self._halving.batch
-        for topic, inbox in self._inboxes.items():
-            floor = self._floor.get(topic, 0)
-            before = len(inbox)
-            repeated = 0
-            while inbox and len(batch) < most:
-                message = inbox.popleft()
-                if message.offset >= floor:
-                    batch.append(message)
-                else:
-                    repeated += 1
-            self._waiting -= before - len(inbox)
-            if repeated:
-                self._repeated[topic].inc(repeated)
-        return batch
-
-    def _put_back(self, batch: Sequence[Any]) -> None:
-        for message in reversed(batch):
-            self._inboxes[message.topic].appendleft(message)
-        self._waiting += len(batch)
+        """Wait for the window's end, or a full batch; not where nothing waits."""
+        waiting = self._inbox.waiting
+        if waiting:
+            since = time.monotonic() - self._began
+            wait = wait_s(since_last_s=since, last_events=self._last_events, waiting=waiting, full=BATCH)
+            await self._inbox.fill(wait)
 
     async def _commit(self, taken: Taken, batch: Sequence[Any], decided: Decided) -> None:
         offsets: dict[tuple[str, int], int] = {}
@@ -272,8 +225,7 @@ class PartitionLoop:
             taken.table.apply(None if last is None else last + 1)
 
         await self._in_thread(commit)
-        for (topic, _), offset in offsets.items():
-            self._floor[topic] = offset
+        self._inbox.committed({topic: offset for (topic, _), offset in offsets.items()})
         self._count(batch, decided)
 
     def _count(self, batch: Sequence[Any], decided: Decided) -> None:
@@ -298,13 +250,7 @@ class PartitionLoop:
 
     async def _idle(self, due: datetime | None, now: datetime) -> None:
         wait = IDLE_S if due is None else min(IDLE_S, max(0.0, (due - now).total_seconds()))
-        self._wake.clear()
-        if self._waiting or self._stopping:
-            return
-        try:
-            await asyncio.wait_for(self._wake.wait(), max(wait, 0.005))
-        except TimeoutError:
-            return
+        await self._inbox.more(max(wait, 0.005))
 
     async def _in_thread(self, call: Callable[[], Any]) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._executor, call)
