@@ -19,6 +19,7 @@ import structlog
 from schemas.topics import DEAD_LETTERS
 from streams.runtime import metrics
 from streams.runtime.dead_letters import Failure
+from streams.runtime.local_store import StoreError
 from streams.runtime.local_store import StoreDamagedError
 from streams.runtime.settings import Settings
 from streams.runtime.stateless import NoTable
@@ -187,7 +188,7 @@ class Deciding:
             try:
                 with self._table.savepoint():
                     return self._decider.receive(received, now)
-            except StoreDamagedError:  # not this event's fault: the worker ends, and begins with a whole copy
+            except StoreError:  # not this event's fault: the worker ends, and begins with a whole copy
                 raise
             except Exception as error:
                 tried += 1
@@ -206,7 +207,7 @@ class Deciding:
             try:
                 with self._table.savepoint():
                     return self._decider.reject(received, now, failure)
-            except StoreDamagedError:
+            except StoreError:
                 raise
             except Exception:
                 log.exception("event could not be rejected either", topic=received.topic, offset=received.offset)
