@@ -37,7 +37,7 @@ from streams.runtime.dead_letters import INTERNAL, MALFORMED, DeadLetter, Failur
 from streams.runtime.fuse import Fuse
 from streams.runtime.keys import load_key
 from streams.runtime.local_state import held_on_disk
-from streams.runtime.local_store import StoreDamagedError
+from streams.runtime.local_store import StoreError
 from streams.runtime.metrics import (
     ATTEMPT_SECONDS,
     ATTEMPTS,
@@ -226,7 +226,7 @@ class SlotOwner:
     async def _settled(self, send: Send, message: Any) -> Outcome | None:
         try:
             outcome = await self._attempts_now().settle(send)
-        except StoreDamagedError:  # not this send's fault: the worker ends, and begins with a whole copy
+        except StoreError:  # not this send's fault: the worker ends, and begins with a whole copy
             raise
         except Exception as error:
             log.exception("send failed within", slot=self.slot, send_id=send.send_id)

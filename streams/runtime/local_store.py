@@ -52,7 +52,11 @@ _DELETIONS: Final = 4_096
 _DAMAGED: Final = "DAMAGED"
 
 
-class StoreLockedError(RuntimeFault):
+class StoreError(RuntimeFault):
+    """A local copy can't be worked on: no event is to blame, and none may pay for it."""
+
+
+class StoreLockedError(StoreError):
     """Another process works on the folder."""
 
     def __init__(self, path: Path, waited_s: float) -> None:
@@ -62,14 +66,16 @@ class StoreLockedError(RuntimeFault):
         )
 
 
-class StoreUnusableError(RuntimeFault):
-    """The folder can't be worked on."""
+class StoreUnusableError(StoreError):
+    """The system refuses the folder, or a read or write of it."""
 
     def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(f"{path} can't be opened: {reason}; see to the disk and its rights, or set another data_dir")
+        super().__init__(
+            f"{path} can't be worked on: {reason}; see to the disk and its rights, or set another data_dir"
+        )
 
 
-class StoreDamagedError(RuntimeFault):
+class StoreDamagedError(StoreError):
     """What was read is not what was written; opened again, the store is empty and is filled from Kafka."""
 
     def __init__(self, path: Path, reason: str) -> None:
@@ -147,11 +153,11 @@ def clear(path: Path, *, reason: str) -> None:
     shutil.rmtree(path, ignore_errors=True)
 
 
-def damage(path: Path, error: Exception) -> Exception:
-    """What an error of a read or write amounts to; damage is noted, so that the next to open begins anew."""
+def failed(path: Path, error: Exception) -> StoreError:
+    """What an error of a read amounts to; damage is noted, so that the next to open begins anew."""
     reason = str(error)
     if not reason.startswith("Corruption"):
-        return error
+        return StoreUnusableError(path, reason)
     (path / _DAMAGED).touch()
     return StoreDamagedError(path, reason)
 

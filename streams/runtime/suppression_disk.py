@@ -19,7 +19,7 @@ import msgspec
 from rocksdict import DbClosedError, Rdict, WriteBatch
 
 from schemas.events import Suppression
-from streams.runtime.local_store import STALE_S, clear, damage, open_store, size, without_log
+from streams.runtime.local_store import STALE_S, StoreError, clear, failed, open_store, size, without_log
 from streams.views.suppressions import address_of
 
 _ENTRIES: Final = b"a/"
@@ -56,7 +56,7 @@ class SuppressionsOnDisk:
         self._write_options = without_log()
         self._pending: dict[bytes, Held] = {}
         self._flushed = time.monotonic()
-        self._failure: Exception | None = None
+        self._failure: StoreError | None = None
         self._open()
 
     def _open(self) -> None:
@@ -110,7 +110,7 @@ class SuppressionsOnDisk:
         try:
             found = self._store.get(place)
         except Exception as error:
-            self._failure = damage(self._path, error)
+            self._failure = failed(self._path, error)
             raise self._failure from error
         return [] if found is None else _decode_held(found)
 
@@ -168,7 +168,7 @@ class SuppressionsOnDisk:
             self._store.flush(wait=False)
 
     def check(self) -> None:
-        """Raise what a lookup met, if any: damage is no answer, and nothing may rest on the copy any more."""
+        """Raise StoreError where a lookup failed: nothing may rest on the copy any more."""
         if self._failure is not None:
             raise self._failure
 

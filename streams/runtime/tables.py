@@ -21,7 +21,7 @@ from sortedcontainers import SortedDict
 
 from streams.runtime import metrics
 from streams.runtime.changelog import BATCH, Change, Changelog, RecoveryError
-from streams.runtime.local_store import STALE_S, clear, damage, open_store, size, without_log
+from streams.runtime.local_store import STALE_S, StoreError, clear, failed, open_store, size, without_log
 from streams.runtime.scan_floors import ScanFloors
 from streams.runtime.settings import KafkaSettings
 
@@ -52,7 +52,7 @@ class PartitionTable:
         self._overlay: SortedDict[bytes, bytes | None] = SortedDict()
         self._undo: list[tuple[bytes, object]] | None = None
         self._floors = ScanFloors()
-        self._damaged: Exception | None = None
+        self._failure: StoreError | None = None
         self._labels: tuple[str, str] | None = None
         self._gauge: Gauge | None = None
         self._sized = 0.0
@@ -145,9 +145,9 @@ class PartitionTable:
             self._undo = None
 
     def changes(self) -> list[tuple[bytes, bytes | None]]:
-        """The overlay, for the changelog.  Raises StoreDamagedError once anything that was asked could not be read."""
-        if self._damaged is not None:
-            raise self._damaged
+        """The overlay, for the changelog.  Raises StoreError once anything that was asked could not be read."""
+        if self._failure is not None:
+            raise self._failure
         return list(self._overlay.items())
 
     def discard(self) -> None:
@@ -174,12 +174,10 @@ class PartitionTable:
             batch.put(_SEEN_KEY, str(int(time.time())).encode())
         self._db.write(batch, options)
 
-    def _met(self, error: Exception) -> Exception:
-        """An error of RocksDB's, told apart: damage ends what rests on this copy."""
-        found = damage(self._path, error)
-        if found is not error:
-            self._damaged = found
-        return found
+    def _met(self, error: Exception) -> StoreError:
+        """A read that failed ends what rests on this copy."""
+        self._failure = failed(self._path, error)
+        return self._failure
 
     # ── recovery ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
