@@ -24,6 +24,9 @@ def librdkafka(kafka: KafkaSettings, **more: Any) -> dict[str, Any]:
         }
     if kafka.ssl_ca_file is not None:
         config["ssl.ca.location"] = str(kafka.ssl_ca_file)
+    if kafka.ssl_cert_file is not None:
+        config["ssl.certificate.location"] = str(kafka.ssl_cert_file)
+        config["ssl.key.location"] = str(kafka.ssl_key_file or kafka.ssl_cert_file)
     return config | {_UNDERSCORED.get(name, name.replace("_", ".")): value for name, value in more.items()}
 
 
@@ -38,5 +41,7 @@ def aiokafka_security(kafka: KafkaSettings) -> dict[str, Any]:
         }
     if kafka.security_protocol.endswith("SSL"):
         cafile = str(kafka.ssl_ca_file) if kafka.ssl_ca_file else None
-        config["ssl_context"] = ssl.create_default_context(cafile=cafile)
+        config["ssl_context"] = context = ssl.create_default_context(cafile=cafile)
+        if kafka.ssl_cert_file is not None:
+            context.load_cert_chain(kafka.ssl_cert_file, kafka.ssl_key_file)
     return config

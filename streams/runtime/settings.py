@@ -26,7 +26,11 @@ class Section(BaseModel):
 
 
 class KafkaSettings(Section):
-    """The cluster: `bootstrap` unset = the embedded broker in `data_dir/kafka`."""
+    """The cluster: `bootstrap` unset = the embedded broker in `data_dir/kafka`.
+
+    Certificates are PEM files: `ssl_ca_file` whom to trust (unset: the system's), `ssl_cert_file` and `ssl_key_file`
+    who we are, where the cluster asks; the key may lie in the certificate's file.
+    """
 
     bootstrap: str | None = None
     prefix: str = "evenpost."
@@ -39,6 +43,8 @@ class KafkaSettings(Section):
     sasl_username: str | None = None
     sasl_password: SecretStr | None = None
     ssl_ca_file: Path | None = None
+    ssl_cert_file: Path | None = None
+    ssl_key_file: Path | None = None
 
 
 class ClickHouseSettings(Section):

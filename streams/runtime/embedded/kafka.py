@@ -25,7 +25,7 @@ from streams.runtime.embedded import state
 from streams.runtime.embedded.errors import KafkaAlreadyRunning, KafkaDidNotStart
 from streams.runtime.embedded.jar_cache import Progress, class_path
 from streams.runtime.embedded.jvm import DEFAULT_HEAP, java_argv, java_environment
-from streams.runtime.embedded.properties import server_properties
+from streams.runtime.embedded.properties import Listener, server_properties
 from streams.runtime.embedded.state import Server
 
 __all__ = ["EmbeddedKafka"]
@@ -51,10 +51,17 @@ class EmbeddedKafka:
         port: the broker's port on 127.0.0.1; None takes the last one if free, else any.
         heap: Java's -Xmx, such as `768m`.
         progress: told of each jar fetched (see jar_cache.py).
+        listener: one more door for clients, beside the plain one.
     """
 
     def __init__(
-        self, data_dir: Path, *, port: int | None = None, heap: str = DEFAULT_HEAP, progress: Progress | None = None
+        self,
+        data_dir: Path,
+        *,
+        port: int | None = None,
+        heap: str = DEFAULT_HEAP,
+        progress: Progress | None = None,
+        listener: Listener | None = None,
     ) -> None:
         self.data_dir = data_dir.resolve()
         self.home = self.data_dir / "kafka"
@@ -62,6 +69,7 @@ class EmbeddedKafka:
         self._port = port
         self._heap = heap
         self._progress = progress
+        self._listener = listener
         self._child: Child | None = None
         self._server: Server | None = None
 
@@ -109,7 +117,9 @@ class EmbeddedKafka:
         port = self._port if self._port is not None else state.free_port(last.port if last else None)
         controller_port = state.free_port(last.controller_port if last else None)
         properties = self.home / "server.properties"
-        properties.write_text(server_properties(self.home / "data", port=port, controller_port=controller_port))
+        properties.write_text(
+            server_properties(self.home / "data", port=port, controller_port=controller_port, listener=self._listener)
+        )
         cluster_id = self._format_once(jars, properties)
         child = spawn(
             java_argv(jars, "kafka.Kafka", arguments=[properties], log_dir=self.log_file.parent, heap=self._heap),

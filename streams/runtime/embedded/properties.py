@@ -5,17 +5,37 @@ Each line that differs from Kafka's default says why. Sizes are bytes, times mil
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
-__all__ = ["MAX_MESSAGE_BYTES", "NODE_ID", "server_properties"]
+__all__ = ["MAX_MESSAGE_BYTES", "NODE_ID", "Listener", "server_properties"]
 
 NODE_ID = 1
 # `campaigns` and `contents` carry 8 MB; 10 MiB leaves room for the batch around them.
 MAX_MESSAGE_BYTES = 10 * 1024 * 1024
 
 
-def server_properties(log_dir: Path, *, port: int, controller_port: int) -> str:
-    """The text of server.properties; both listeners are on loopback alone."""
+@dataclass(frozen=True, kw_only=True)
+class Listener:
+    """One more door for clients, such as a SASL_SSL one; `properties` are Kafka's, without the listener's prefix."""
+
+    port: int
+    protocol: str
+    properties: Mapping[str, object] = field(default_factory=dict)
+
+    def settings(self, before: Mapping[str, object]) -> dict[str, object]:
+        """What it adds to the server's properties."""
+        address = f",SECURE://127.0.0.1:{self.port}"
+        doors = ("listeners", "advertised.listeners")
+        added: dict[str, object] = {name: f"{before[name]}{address}" for name in doors}
+        protocols = "listener.security.protocol.map"
+        added[protocols] = f"{before[protocols]},SECURE:{self.protocol}"
+        return added | {f"listener.name.secure.{name}": value for name, value in self.properties.items()}
+
+
+def server_properties(log_dir: Path, *, port: int, controller_port: int, listener: Listener | None = None) -> str:
+    """The text of server.properties; all listeners are on loopback alone."""
     settings: dict[str, object] = {
         "process.roles": "broker,controller",
         "node.id": NODE_ID,
@@ -67,9 +87,11 @@ def server_properties(log_dir: Path, *, port: int, controller_port: int) -> str:
         # machine with other work, and what then happens to transactions is told below.
         "broker.heartbeat.interval.ms": 500,
         "broker.session.timeout.ms": 6000,
-        # KAFKA-20734: while partitions have no leader, the transaction coordinator of Kafka 4 takes them for deleted and
-        # leaves out their commit markers: readers of committed records, and the group's offsets, then hang for ever.
+        # KAFKA-20734: while partitions have no leader, the transaction coordinator of Kafka 4 takes them for deleted
+        # and leaves out their commit markers: readers of committed records, and the group's offsets, then hang for ever.
         # One node has nobody to hand its partitions to; without that hand-over they keep their leader to the end.
         "controlled.shutdown.enable": "false",
     }
+    if listener is not None:
+        settings |= listener.settings(settings)
     return "".join(f"{name}={value}\n" for name, value in settings.items())

@@ -68,11 +68,6 @@ class Ledger:
         track = self._tracks.get(TopicPartition(topic, partition))
         return track.taken[0] if track and track.taken else None
 
-    def open(self, topic: str, partition: int) -> int:
-        """How many events of the partition are taken and not done."""
-        track = self._tracks.get(TopicPartition(topic, partition))
-        return len(track.taken) if track else 0
-
     def drop(self) -> None:
         """Forget everything: partitions were revoked, and what is left open belongs to the next owner."""
         self._tracks.clear()

@@ -33,8 +33,6 @@ async def test_10_stock_windows_grow_with_each_write() -> None:
     with stock_app() as app:
         table = app.Table("counts")
         table.tumbling(60.0, expires=120.0)
-        table.on_window_close = None
-        table.window = table.window or next(iter([table.tumbling(60.0, expires=120.0).table.window]))
         for _ in range(1_000):
             table._maybe_set_key_ttl(("k", (0.0, 59.9)), 0)
         assert len(table._partition_timestamps[0]) == 1_000

@@ -95,7 +95,7 @@ async def test_2_a_release_commits_before_it_drops(settings: Settings) -> None:
     async with member(settings, "one") as app:
         ownership = Ownership(app, Finishing)
         await ownership._assigned({TP(settings.topic(TOPIC), 0), TP(settings.topic(TOPIC), 1)})
-        await until_true(lambda: app.ledger.open(settings.topic(TOPIC), 1), "an event under way")
+        await until_true(lambda: app.ledger.first_open(settings.topic(TOPIC), 1) == 41, "an event under way")
         await app.consumer.rejoin()
         await until_true(lambda: app.consumer_generation_id == 2, "another assignment")
         for partition in (0, 1):
