@@ -88,7 +88,7 @@ def server_properties(log_dir: Path, *, port: int, controller_port: int, listene
         "broker.heartbeat.interval.ms": 500,
         "broker.session.timeout.ms": 6000,
         # KAFKA-20734: while partitions have no leader, the transaction coordinator of Kafka 4 takes them for deleted
-        # and leaves out their commit markers: readers of committed records, and the group's offsets, then hang for ever.
+        # and leaves out their commit markers: who reads committed records or the group's offsets then hangs for ever.
         # One node has nobody to hand its partitions to; without that hand-over they keep their leader to the end.
         "controlled.shutdown.enable": "false",
     }
