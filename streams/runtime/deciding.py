@@ -20,7 +20,6 @@ from schemas.topics import DEAD_LETTERS
 from streams.runtime import metrics
 from streams.runtime.dead_letters import Failure
 from streams.runtime.local_store import StoreError
-from streams.runtime.local_store import StoreDamagedError
 from streams.runtime.settings import Settings
 from streams.runtime.stateless import NoTable
 from streams.runtime.tables import PartitionTable

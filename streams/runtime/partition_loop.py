@@ -178,8 +178,7 @@ class PartitionLoop:
             if not self._may_decide():
                 await asyncio.sleep(IDLE_S)
                 continue
-            await self._gather()
-            if self._stopping:
+            if not await self._gathered():
                 return
             batch = self._inbox.take(self._halving.batch)
             now = datetime.now(UTC)
@@ -202,13 +201,14 @@ class PartitionLoop:
                 self._halving.went(len(batch))
             self._on_worked(self, self.partition)
 
-    async def _gather(self) -> None:
-        """Wait for the window's end, or a full batch; not where nothing waits."""
+    async def _gathered(self) -> bool:
+        """Wait for the window's end, or a full batch; not where nothing waits.  False where all is to end."""
         waiting = self._inbox.waiting
         if waiting:
             since = time.monotonic() - self._began
             wait = wait_s(since_last_s=since, last_events=self._last_events, waiting=waiting, full=BATCH)
             await self._inbox.fill(wait)
+        return not self._stopping
 
     async def _commit(self, taken: Taken, batch: Sequence[Any], decided: Decided) -> None:
         offsets: dict[tuple[str, int], int] = {}
