@@ -154,7 +154,7 @@ def clear(path: Path, *, reason: str) -> None:
 
 
 def failed(path: Path, error: Exception) -> StoreError:
-    """What an error of a read amounts to; damage is noted, so that the next to open begins anew."""
+    """What an error of a read or write amounts to; damage is noted, so that the next to open begins anew."""
     reason = str(error)
     if not reason.startswith("Corruption"):
         return StoreUnusableError(path, reason)

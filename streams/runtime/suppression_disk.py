@@ -160,7 +160,10 @@ class SuppressionsOnDisk:
             else:
                 batch.delete(place)
         batch.put(_CHECKPOINT, _encode(self._checkpoint))
-        self._store.write(batch, self._write_options)
+        try:
+            self._store.write(batch, self._write_options)
+        except Exception as error:
+            raise failed(self._path, error) from error
         self._any = self._any or any(self._pending.values())
         self._pending.clear()
         if time.monotonic() - self._flushed > FLUSH_EVERY_S:

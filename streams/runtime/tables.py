@@ -172,10 +172,13 @@ class PartitionTable:
         if next_offset is not None:
             batch.put(_OFFSET_KEY, str(next_offset).encode())
             batch.put(_SEEN_KEY, str(int(time.time())).encode())
-        self._db.write(batch, options)
+        try:
+            self._db.write(batch, options)
+        except Exception as error:
+            raise self._met(error) from error
 
     def _met(self, error: Exception) -> StoreError:
-        """A read that failed ends what rests on this copy."""
+        """A read or write that failed ends what rests on this copy."""
         self._failure = failed(self._path, error)
         return self._failure
 
