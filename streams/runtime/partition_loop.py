@@ -85,7 +85,7 @@ class PartitionLoop:
     ) -> None:
         """`topics` in the order in which they are served, and `changelog`, by declared name.
 
-        `is_owner`: the group confirms the assignment (`app.consumer.confirmed`).  `changelog` None: no table.
+        `is_owner`: the group confirms the assignment (`Ownership.confirmed`).  `changelog` None: no table.
         """
         self.partition = partition
         self.ready = False
@@ -101,6 +101,7 @@ class PartitionLoop:
         self._on_worked = on_worked
         self._fuse = fuse or Fuse(settings.worker.fuse_share)
         self._facts = facts
+        self._is_owner = is_owner
         self._taking = TakingOver(
             partition,
             kafka=settings.kafka,
@@ -218,6 +219,9 @@ class PartitionLoop:
         metrics.FUSE.set(self._fuse.share)
         self._began, self._last_events = time.monotonic(), len(batch)
         if decided.facts and self._facts is not None:
+            # No fence holds these back: a worker that slept through its session would put old words over newer ones.
+            if not await self._is_owner():
+                raise TransactionAbortedError(f"partition {self.partition}", "the group does not confirm its owner")
             await self._facts.write(decided.facts)
 
         def commit() -> None:
