@@ -60,3 +60,25 @@ async def test_19_stock_has_one_queue_for_all_partitions() -> None:
         assert not other.done()
         channel.queue.get_nowait()
         await asyncio.wait_for(other, 5)
+
+
+async def test_stock_takes_an_earlier_assignments_records_for_fresh() -> None:
+    """Not in FAUST.md: it numbers assignments by Kafka's generation, and a static member may be given one twice."""
+    with stock_app() as app:
+        thread = app.consumer._thread
+        thread._consumer = SimpleNamespace(_coordinator=SimpleNamespace(generation=3))
+        listener = app.consumer.RebalanceListener(thread)
+        thread.on_partitions_assigned = told = AsyncList()
+        before = message(0, generation=3)
+        for _ in range(2):
+            await listener.on_partitions_assigned({PLACE})
+        assert [generation for _, generation in told] == [3, 3]
+        assert before.generation_id == app.consumer_generation_id
+
+
+class AsyncList(list[Any]):
+    """Notes what it is called with."""
+
+    async def __call__(self, *given: Any) -> None:
+        """Note it."""
+        self.append(given)

@@ -1,4 +1,4 @@
-"""Stock Faust 0.15.3's tables: why ours stand beside it (FAUST.md 6, 7, 10, 11)."""
+"""Stock Faust 0.15.3's tables: why ours stand beside it (FAUST.md 6, 7, 10, 11, 17a)."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from faust import stores
 from faust.exceptions import PartitionsMismatch
+from faust.types import TP
 
-from tests.runtime.stock.apps import stock_app
+from tests.runtime.stock.apps import PLACE, stock_app
 
 
 async def test_6_stock_tables_are_written_by_the_current_event_alone() -> None:
@@ -48,3 +49,20 @@ async def test_11_stock_makes_the_last_folder_of_its_data_directory_only(tmp_pat
     """Its parent must be there."""
     with stock_app(datadir=str(tmp_path / "a" / "b")) as app, pytest.raises(FileNotFoundError):
         app._create_directories()
+
+
+async def test_17a_stock_recovery_waits_for_the_record_before_the_end() -> None:
+    """Five offsets, of which the last is a commit marker: the last readable one is 3, and it waits for 4."""
+    with stock_app() as app:
+        recovery = app.tables.recovery
+        await recovery._build_highwaters(Ends(), {PLACE}, recovery.active_highwaters, "active")
+        recovery.active_offsets[PLACE] = 3
+        assert recovery.active_remaining_total() == 1
+
+
+class Ends:
+    """What the driver says of the changelog's end."""
+
+    async def highwaters(self, *_: object) -> dict[TP, int]:
+        """The next offset: 5."""
+        return {PLACE: 5}
