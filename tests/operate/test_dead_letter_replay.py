@@ -25,7 +25,7 @@ from streams.runtime.dead_letters import DeadLetter
 from streams.runtime.errors import OpenTransactionError
 from streams.runtime.exclusive import ExclusiveWriter
 from streams.runtime.settings import KafkaSettings, Settings
-from tests.runtime.builders import read
+from tests.runtime.builders import read, until
 
 pytestmark = pytest.mark.integration
 
@@ -69,9 +69,20 @@ def bury(settings: Settings, *letters: DeadLetter, partition: int = -1) -> None:
     assert producer.flush(30) == 0
 
 
-def arrived(settings: Settings, topic: str = "recipients.marketing") -> list[tuple[int, bytes | None, bytes | None]]:
+def records(settings: Settings) -> list[tuple[int, bytes | None, bytes | None]]:
     """What a reader of committed records finds: partition, key, value."""
-    return sorted((one.partition() or 0, one.key(), one.value()) for one in read(settings, topic))
+    return sorted((one.partition() or 0, one.key(), one.value()) for one in read(settings, "recipients.marketing"))
+
+
+def arrived(settings: Settings, count: int) -> list[tuple[int, bytes | None, bytes | None]]:
+    """The records, once there are so many: a broker marks a transaction's partitions after it answered."""
+    until(lambda: len(records(settings)) >= count, f"{count} record(s)")
+    return records(settings)
+
+
+def listed(settings: Settings, *offsets: int) -> None:
+    """Wait until the list shows letters of just these events."""
+    until(lambda: {one["offset"] for one in newest(settings, 10)} == set(offsets), f"{offsets} listed")
 
 
 def test_a_letter_goes_back_as_it_was_and_once(settings: Settings) -> None:
@@ -81,14 +92,14 @@ def test_a_letter_goes_back_as_it_was_and_once(settings: Settings) -> None:
     assert (len(chosen.letters), result.written) == (2, 2)
     home = ids.partition_for(b"acme:u1", 4)
     expected = [(home, b"acme:u1", b'\xff{"a":1}'), (3, None, b"unkeyed")]
-    assert arrived(settings) == sorted(expected, key=lambda one: one[0])
+    assert arrived(settings, 2) == sorted(expected, key=lambda one: one[0])
     headers = {key: value for one in read(settings, "recipients.marketing") for key, value in one.headers() or ()}
     assert headers["evenpost-replayed"] in {b"recipients.marketing/3/12", b"recipients.marketing/3/13"}
-    assert newest(settings, 10) == []
+    listed(settings)
     assert {one["offset"] for one in newest_of_all(settings, 10) if one["replayed"]} == {12, 13}
     chosen, result = replay(settings, ANY)
     assert (len(chosen.letters), chosen.done, result.written) == (0, 2, 0)
-    assert len(arrived(settings)) == 2
+    assert len(records(settings)) == 2
 
 
 def test_oldest_first_and_no_more_than_asked_for(settings: Settings) -> None:
@@ -96,9 +107,9 @@ def test_oldest_first_and_no_more_than_asked_for(settings: Settings) -> None:
     for offset in range(5):
         bury(settings, letter(offset, value=b"%d" % offset))
     replay(settings, ANY, limit=2)
-    assert [value for _, _, value in arrived(settings)] == [b"0", b"1"]
+    assert [value for _, _, value in arrived(settings, 2)] == [b"0", b"1"]
     replay(settings, ANY, limit=2)
-    assert [value for _, _, value in arrived(settings)] == [b"0", b"1", b"2", b"3"]
+    assert [value for _, _, value in arrived(settings, 4)] == [b"0", b"1", b"2", b"3"]
 
 
 def test_what_may_not_go_stays_and_is_told(settings: Settings) -> None:
@@ -111,7 +122,7 @@ def test_what_may_not_go_stays_and_is_told(settings: Settings) -> None:
     assert "final outcome" in told["sends.marketing"]
     assert "last word" in told["campaigns"]
     assert "no topic" in told["odd"]
-    assert len(newest(settings, 10)) == 3
+    listed(settings, 2, 3, 4)
 
 
 def test_a_replay_that_was_shut_out_writes_nothing(settings: Settings) -> None:
@@ -124,7 +135,7 @@ def test_a_replay_that_was_shut_out_writes_nothing(settings: Settings) -> None:
 
     with pytest.raises(RefusedError, match="another `dead-letters replay`"):
         replay(settings, ANY, agreed=another_begins)
-    assert len(arrived(settings)) == 1
+    assert len(arrived(settings, 1)) == 1
 
 
 def test_a_replay_that_died_half_way_leaves_nothing(settings: Settings) -> None:
@@ -135,7 +146,7 @@ def test_a_replay_that_died_half_way_leaves_nothing(settings: Settings) -> None:
     dead._producer._producer.produce(settings.topic("recipients.marketing"), b"half")
     dead._producer._producer.flush(10)
     assert replay(settings, ANY)[1].written == 1
-    assert [value for _, _, value in arrived(settings)] == [b"{"]
+    assert [value for _, _, value in arrived(settings, 1)] == [b"{"]
 
 
 def test_an_open_transaction_hides_no_letter_and_no_marker(settings: Settings) -> None:
@@ -153,7 +164,7 @@ def test_an_open_transaction_hides_no_letter_and_no_marker(settings: Settings) -
     _, result = replay(settings, ANY)
     ending.join()
     assert result.written == 3
-    assert sorted(value for _, _, value in arrived(settings)) == [b"behind", b"late", b"old"]
+    assert sorted(value for _, _, value in arrived(settings, 3)) == [b"behind", b"late", b"old"]
 
 
 def test_a_transaction_that_stays_open_is_named(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,7 +188,7 @@ def test_one_letter_that_the_broker_refuses_holds_up_no_other(settings: Settings
     _, result = replay(settings, ANY)
     assert result.written == 2
     assert [one.source_offset for one in result.not_taken] == [2]
-    assert [one["offset"] for one in newest(settings, 10)] == [2]
+    listed(settings, 2)
 
 
 def test_replayed_letters_do_not_crowd_out_the_list(settings: Settings) -> None:
@@ -185,7 +196,7 @@ def test_replayed_letters_do_not_crowd_out_the_list(settings: Settings) -> None:
     bury(settings, letter(0, topic="campaigns"), partition=0)
     bury(settings, *(letter(offset) for offset in range(1, 30)), partition=0)
     replay(settings, ANY)
-    assert [one["topic"] for one in newest(settings, 1)] == ["campaigns"]
+    until(lambda: [one["topic"] for one in newest(settings, 1)] == ["campaigns"], "the one that is left")
 
 
 def command(settings: Settings, *arguments: str, answer: str | None = None) -> Any:
@@ -207,15 +218,16 @@ def test_the_command_shows_asks_and_reports(settings: Settings) -> None:
     refused = command(settings, "replay", answer="n\n")
     assert refused.exit_code == 1
     assert "Replay 2 dead letter(s)?" in refused.stderr
-    assert arrived(settings) == []
+    assert records(settings) == []
     done = command(settings, "replay", "--reason", "internal", "--topic", "recipients.marketing", "--yes", "--json")
     assert done.exit_code == 0, done.output
     assert json.loads(done.stdout) | {"groups": None} == {
         "letters": 1, "replayed_before": 0, "replayed": 1, "not_taken": 0, "groups": None,
     }  # fmt: skip
-    assert len(arrived(settings)) == 1
-    listed = json.loads(command(settings, "list", "--all", "--json").stdout)
-    assert {one["offset"] for one in listed if one["replayed"]} == {2}
+    assert len(arrived(settings, 1)) == 1
+    listed(settings, 1, 3)
+    told = json.loads(command(settings, "list", "--all", "--json").stdout)
+    assert {one["offset"] for one in told if one["replayed"]} == {2}
 
 
 @pytest.mark.parametrize(
