@@ -13,9 +13,9 @@ Nothing is decided again from memory after step 2.  All calls block: make them f
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, NoReturn, Protocol
+from typing import Final, NoReturn, Protocol
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
@@ -168,11 +168,11 @@ class FencedProducer:
         where nothing happened and the batch can be decided again (RecordRefusedError: one of its records is the
         reason), FencedError where this producer is not, or not certainly, the owner any more.
         """
-        reports = _Reports(changelog)
+        reports = _Reports()
         try:
             self._producer.begin_transaction()
             for record in records:
-                self._produce(record, reports)
+                self._produce(record, reports.changelog if record.topic == changelog else reports.output)
             positions = [TopicPartition(topic, partition, offset) for (topic, partition), offset in offsets.items()]
             if positions:
                 self._producer.send_offsets_to_transaction(positions, group.metadata(), CALL_S)
@@ -184,18 +184,16 @@ class FencedProducer:
         self.finish()
         return reports.highest
 
-    def _produce(self, record: Record, reports: "_Reports") -> None:
-        extra: dict[str, Any] = {} if record.partition is None else {"partition": record.partition}
+    def _produce(self, record: Record, report: Callable[[KafkaError | None, Message], None]) -> None:
+        """By position, and headers only where there are some: half the time of names, for every record that we make."""
+        topic, value, key = record.topic, record.value, record.key
+        where = -1 if record.partition is None else record.partition  # librdkafka's "any": its partitioner decides
         while True:
             try:
-                self._producer.produce(
-                    record.topic,
-                    record.value,
-                    key=record.key,
-                    headers=list(record.headers.items()),
-                    on_delivery=reports,
-                    **extra,
-                )
+                if record.headers:
+                    self._producer.produce(topic, value, key, where, report, headers=list(record.headers.items()))
+                else:
+                    self._producer.produce(topic, value, key, where, report)
             except BufferError:
                 self._producer.poll(FULL_S)
             else:
@@ -239,20 +237,26 @@ class FencedProducer:
 
 
 class _Reports:
-    """The delivery reports of one transaction."""
+    """The delivery reports of one transaction; each record names the one of the two that is told of it."""
 
-    def __init__(self, changelog: str) -> None:
-        self._changelog = changelog
-        self.highest: int | None = None
+    def __init__(self) -> None:
+        self.highest: int | None = None  # offset on the changelog
         self.failed: KafkaError | None = None
 
-    def __call__(self, error: KafkaError | None, message: Message) -> None:
+    def output(self, error: KafkaError | None, message: Message) -> None:
+        """A record that is no table's."""
+        del message
         if error is not None:
             self.failed = self.failed or error  # what fails after the first fails because of it
+
+    def changelog(self, error: KafkaError | None, message: Message) -> None:
+        """A record of the table."""
+        if error is not None:
+            self.output(error, message)
             return
         offset = message.offset()
-        if offset is not None and message.topic() == self._changelog:
-            self.highest = offset if self.highest is None else max(self.highest, offset)
+        if offset is not None and (self.highest is None or offset > self.highest):
+            self.highest = offset
 
 
 def _cause(error: KafkaException | SystemError) -> KafkaError:

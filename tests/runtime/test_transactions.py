@@ -57,7 +57,7 @@ class Owner:
         self._settings = settings
         self.group = GroupOffsets(settings.kafka, f"{settings.kafka.prefix}gate")
         self.producer = FencedProducer(settings.kafka, f"{settings.kafka.prefix}gate-{partition}")
-        assert self.producer.fence()
+        until(self.producer.fence, "a broker that has just started fences")
 
     def commit(self, *values: bytes, offset: int) -> int | None:
         """One batch: these records, one state change, and the source's offset."""

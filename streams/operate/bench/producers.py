@@ -69,13 +69,19 @@ class WithoutTransactions:
         highest: list[int] = []
         failed: list[KafkaError] = []
 
-        def report(error: KafkaError | None, message: Message) -> None:
+        def output(error: KafkaError | None, message: Message) -> None:
+            del message
             if error is not None:
                 failed.append(error)
-            elif message.topic() == changelog:
+
+        def of_changelog(error: KafkaError | None, message: Message) -> None:
+            if error is not None:
+                failed.append(error)
+            else:
                 highest.append(message.offset() or 0)
 
         for record in records:
+            report = of_changelog if record.topic == changelog else output
             self._producer.produce(record.topic, record.value, record.key, record.partition or 0, report)
         self._producer.flush(FLUSH_S)
         if failed:
