@@ -102,9 +102,11 @@ class GroupReader:
                 _, end = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), cached=True)
             except (KafkaException, RuntimeError):  # given up, or closed, this moment
                 return
-            if at >= 0 and end >= 0:
-                reach = Reach(topic=topic.removeprefix(self._settings.kafka.prefix), done=at, end=max(at, end))
-                yield Progress(partition=partition, reaches=(reach,), patience_s=math.inf)
+            reaches: tuple[Reach, ...] = ()
+            if at >= 0 and end >= 0:  # known once a first record came
+                name = topic.removeprefix(self._settings.kafka.prefix)
+                reaches = (Reach(topic=name, done=at, end=max(at, end)),)
+            yield Progress(partition=partition, reaches=reaches, patience_s=math.inf)
 
     def read(self, timeout_s: float) -> list[Message]:
         """The next records, in order within a partition."""

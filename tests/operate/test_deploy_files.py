@@ -12,6 +12,7 @@ import yaml
 
 from streams.operate.settings_tree import variables
 from streams.operate.up import ROLES
+from streams.runtime.stopping import SCALE_IN_SIGNAL
 from streams.runtime.worker import APP_LIMIT_S, RELEASE_LIMIT_S
 
 ROOT = Path(__file__).parents[2]
@@ -65,7 +66,7 @@ def test_workers_have_time_to_end_and_are_asked_for_their_health() -> None:
 
 
 def test_a_single_worker_keeps_its_name() -> None:
-    """Where one is enough, its name is fixed; where they scale, it is the container's, and there is none to share."""
+    """Where one is enough, its name is fixed; where they scale, it is the container's, and a stop leaves the group."""
     found = services()
     named = {role: found[role]["command"][2:] for role in ROLES}
     assert named == {
@@ -73,6 +74,8 @@ def test_a_single_worker_keeps_its_name() -> None:
         "sender": [],
         **{role: ["--member", f"{role}-0"] for role in ("feedback", "control", "warehouse")},
     }
+    for role, name in named.items():
+        assert found[role].get("stop_signal") == (None if name else SCALE_IN_SIGNAL.name)
 
 
 def test_kafka_and_clickhouse_are_healthy_before_they_are_used() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from confluent_kafka import TopicPartition
 
 from schemas import topics
 from streams.runtime.cluster import Publisher
+from streams.runtime.errors import MemberTakenError
 from streams.runtime.group import GroupReader
 from streams.runtime.settings import Settings
 from tests.runtime.builders import deployed, until
@@ -70,6 +73,38 @@ def test_a_member_that_only_serves_learns_that_others_came_and_went(settings: Se
     second.close()
     until(lambda: first.serve(0.1) == [] and owned(first) == [0, 1], "both again")
     first.close()
+
+
+def test_a_named_member_comes_back_to_what_it_had_and_leaves_when_told(settings: Settings) -> None:
+    """Closed and made anew, nothing moves; once it has left, the other has its partition long before a session ends."""
+    revoked: list[TopicPartition] = []
+    first = GroupReader(settings, "test", (TOPIC,), client_id="a", name="a")
+    other = GroupReader(settings, "test", (TOPIC,), client_id="b", name="b", on_revoke=revoked.extend)
+    until(lambda: first.serve(0.1) == other.serve(0.1) and first.owned == other.owned == 1, "one each")
+    before, revoked[:] = owned(first), []
+    first.close()
+    first = GroupReader(settings, "test", (TOPIC,), client_id="a", name="a")
+    until(lambda: first.serve(0.1) == other.serve(0.1) and first.owned == 1, "it is back")
+    assert owned(first) == before and not revoked
+    first.close()
+    asyncio.run(first.leave())
+    left = time.monotonic()
+    until(lambda: other.serve(0.1) == [] and other.owned == 2, "both partitions")
+    assert time.monotonic() - left < settings.kafka.session_timeout_s
+    asyncio.run(first.leave())  # who is not there any more has left
+    other.close()
+
+
+def test_of_two_with_one_name_the_older_is_told(settings: Settings) -> None:
+    """It says who took its name's place, and reads no more."""
+    older = GroupReader(settings, "test", (TOPIC,), client_id="a", name="a")
+    until(lambda: older.serve(0.1) == [] and older.owned == 2, "both partitions")
+    newer = GroupReader(settings, "test", (TOPIC,), client_id="a", name="a")
+    until(lambda: newer.serve(0.1) == [] and newer.owned == 2, "both partitions, taken over")
+    with pytest.raises(MemberTakenError, match="'a'"):
+        until(lambda: older.serve(0.1) != [], "never")
+    older.close()
+    newer.close()
 
 
 def test_what_was_committed_with_a_plan_is_the_next_members(settings: Settings) -> None:
