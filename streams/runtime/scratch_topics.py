@@ -1,6 +1,7 @@
 """Topics outside the declaration, for a measurement: made, looked at, deleted.  Names are full ones."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Final
 
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, TopicPartition
@@ -25,12 +26,20 @@ def make(settings: Settings, topics: Mapping[str, int], *, config: Mapping[str, 
 
 
 def delete(settings: Settings, prefix: str) -> list[str]:
-    """Delete all topics whose names begin so; returns their names."""
+    """Delete all topics, and all groups without members, whose names begin so; returns the topics' names.
+
+    A group whose member did not leave stays until the cluster's retention of offsets ends it.
+    """
     admin = _admin(settings)
     names = [name for name in admin.list_topics(timeout=TIMEOUT_S).topics if name.startswith(prefix)]
     if names:
         for gone in admin.delete_topics(names, operation_timeout=TIMEOUT_S).values():
             gone.result()
+    groups = [one.group_id for one in admin.list_consumer_groups().result().valid]
+    ours = [name for name in groups if name.startswith(prefix)]
+    for left in (admin.delete_consumer_groups(ours) if ours else {}).values():
+        with suppress(KafkaException):
+            left.result()
     return names
 
 

@@ -21,6 +21,8 @@ from streams.runtime.settings import KafkaSettings, Settings
 @contextlib.contextmanager
 def broker(base: Settings, folder: Path) -> Iterator[Settings]:
     """Settings of a deployment of its own.  Raises ClusterUnreachableError or EmbeddedError."""
+    # A measured process leaves its group when it ends: nobody waits for it to come back.
+    base = base.model_copy(update={"worker": base.worker.model_copy(update={"static_membership": False})})
     prefix = f"{base.kafka.prefix}bench-{uuid.uuid4().hex[:8]}."
     if base.kafka.bootstrap is None:
         with EmbeddedKafka(folder) as kafka:
