@@ -60,6 +60,8 @@ class EvenpostConsumerThread(AIOKafkaConsumerThread):
 
     # Under which standing the partitions owned now were assigned; None between a revocation and an assignment.
     assigned: membership.Standing | None = None
+    # Between the end of a revocation and the next assignment.
+    joining = False
 
     async def on_start(self) -> None:
         """As Faust's, but a broker that is away at this moment is waited for; `worker.serve` has a limit."""
@@ -78,9 +80,11 @@ class EvenpostConsumerThread(AIOKafkaConsumerThread):
         """Note that nothing is ours while the group is balanced."""
         self.assigned = None
         await super().on_partitions_revoked(revoked)
+        self.joining = True
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         """Note the standing before any owner can ask for it."""
+        self.joining = False
         self.assigned = membership.standing(self._coordinator())
         await super().on_partitions_assigned(assigned, generation_id)
 
@@ -134,6 +138,10 @@ class EvenpostConsumerThread(AIOKafkaConsumerThread):
 
     async def _commit(self, offsets: Any) -> bool:
         """Commit, or say that it did not happen: a failure is tried again at the next interval (FAUST.md 3)."""
+        if self.joining:
+            # Nothing is ours.  The coordinator would refuse, and aiokafka then forgets the generation it is just given:
+            # the group would be balanced once more.
+            return False
         wanted = {aiokafka.TopicPartition(*tp): offset for tp, offset in offsets.items()}
         try:
             async with asyncio.timeout(ANSWER_LIMIT_S):  # aiokafka itself tries for as long as the broker is away

@@ -42,7 +42,7 @@ def finished(app: EvenpostApp, *offsets: int, partition: int = 0) -> None:
 async def test_3_a_failed_commit_is_not_recorded_and_tried_again(settings: Settings) -> None:
     """The coordinator refuses a stale generation; the failure is counted, and the next interval commits."""
     failures = metrics.COMMIT_FAILURES._value.get()
-    async with member(settings, "one") as app:
+    async with member(settings, "one", instance="one") as app:
         coordinator = app.consumer._thread._consumer._coordinator
         finished(app, 0, 1, 2)
         coordinator.generation += 7
