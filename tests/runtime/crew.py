@@ -88,7 +88,7 @@ class Crew:
         return list(self.health(member)["partitions"])
 
     def handed(self) -> Counter[str]:
-        """How often each event was handed to an owner, by any process."""
+        """How often each event was given to an owner to decide, in any process."""
         files = (self.settings.data_dir / "handed").iterdir()
         return Counter(line for file in files for line in file.read_text(encoding="ascii").splitlines())
 

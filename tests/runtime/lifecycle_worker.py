@@ -1,8 +1,8 @@
 """A gate that says which event it decided, and when: `lifecycle_worker.py MEMBER`, with settings from the environment.
 
-For each event of `recipients.marketing` it writes `PARTITION/OFFSET` to `sends.marketing`.  What its owners are handed
-goes to `handed/<member>.<pid>` below the data directory.  While a file `hold-<member>` is there, nothing is decided; an
-event of the value `block` blocks the event loop.
+For each event of `recipients.marketing` it writes `PARTITION/OFFSET` to `sends.marketing`.  What was given to it to
+decide goes to `handed/<member>.<pid>` below the data directory.  While a file `hold-<member>` is there, nothing is
+decided; an event of the value `block` blocks the event loop.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TextIO
 
 from streams.runtime import logs, worker
 from streams.runtime.app import make_app
@@ -31,11 +31,13 @@ TOPIC = "recipients.marketing"
 class Saying:
     """The decider."""
 
-    def __init__(self, table: PartitionTable) -> None:
+    def __init__(self, table: PartitionTable, record: TextIO) -> None:
         self._table = table
+        self._record = record
 
     def receive(self, received: Received, now: datetime) -> Sequence[Any]:
         """Write one value to the table and say one thing."""
+        self._record.write(f"{received.partition}/{received.offset}\n")
         if received.value == b"block":
             time.sleep(3_600)
         self._table.put(b"p/" + (received.key or b""), b"%d" % received.offset)
@@ -68,13 +70,6 @@ def main() -> None:
     record = (handed / f"{member}.{os.getpid()}").open("a", encoding="ascii", buffering=1)
     hold = Path(settings.data_dir / f"hold-{member}")
 
-    class Recording(PartitionLoop):
-        """Writes down each event that it is handed."""
-
-        def put(self, message: Any) -> None:
-            record.write(f"{message.partition}/{message.offset}\n")
-            super().put(message)
-
     async def serve() -> int:
         app = make_app("gate", settings, member=member)
         group = GroupOffsets(settings.kafka, app.conf.id)
@@ -82,7 +77,7 @@ def main() -> None:
         ownership: Ownership
 
         def owner(partition: int) -> PartitionLoop:
-            return Recording(
+            return PartitionLoop(
                 partition,
                 settings=settings,
                 role="gate",
@@ -91,7 +86,7 @@ def main() -> None:
                 path=worker.state_path(settings, member, f"gate-{partition}"),
                 group=group,
                 executor=executor,
-                make_decider=Saying,
+                make_decider=lambda table: Saying(table, record),
                 may_decide=lambda: not hold.exists(),
                 on_failure=ownership.fail,
                 on_worked=ownership.resume,
