@@ -32,7 +32,7 @@ from streams.runtime.cluster import check_reachable, with_bootstrap
 from streams.runtime.embedded import EmbeddedError, EmbeddedKafka
 from streams.runtime.run_files import Running, has_left, running
 from streams.runtime.settings import Settings
-from streams.runtime.stopping import STALLED_EXIT, TAKEN_EXIT, UNREACHABLE_EXIT
+from streams.runtime.stopping import exit_words
 from streams.runtime.topic_admin import apply_topics
 
 __all__ = ["KAFKA", "ROLES", "WORKER", "Fleet", "MemberStatus"]
@@ -326,7 +326,7 @@ class Fleet:
                 self._say(f"{member.name} ended, as it was told to; starting it again in {member.pause_s:.1f} s")
                 return
             self._say(
-                f"{member.name} ended with {_exit_words(code)}; starting it again in {member.pause_s:.1f} s. "
+                f"{member.name} ended with {exit_words(code)}; starting it again in {member.pause_s:.1f} s. "
                 f"The end of {self.log_file(member.name)}:\n{self.log_tail(member.name)}"
             )
             member.pause_s = min(member.pause_s * 2, LONGEST_PAUSE_S)
@@ -388,16 +388,3 @@ class Fleet:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
-
-
-_MEANING: Final = {
-    STALLED_EXIT: "it stood still",
-    UNREACHABLE_EXIT: "no broker answered",
-    TAKEN_EXIT: "another process has its name",
-}
-
-
-def _exit_words(code: int) -> str:
-    if code < 0:
-        return f"signal {signal.Signals(-code).name}"
-    return f"exit code {code} ({_MEANING[code]})" if code in _MEANING else f"exit code {code}"

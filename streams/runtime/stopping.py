@@ -20,6 +20,19 @@ STALLED_EXIT: Final = 70  # EX_SOFTWARE: the watchdog ended it
 UNREACHABLE_EXIT: Final = 75  # EX_TEMPFAIL: no broker answered for as long as a start waits
 TAKEN_EXIT: Final = 76  # EX_PROTOCOL: another process runs under this member's name
 
+_MEANING: Final = {
+    STALLED_EXIT: "it stood still",
+    UNREACHABLE_EXIT: "no broker answered",
+    TAKEN_EXIT: "another process has its name",
+}
+
+
+def exit_words(code: int) -> str:
+    """What an exit code, or minus a signal, says to a person."""
+    if code < 0:
+        return f"signal {signal.Signals(-code).name}"
+    return f"exit code {code} ({_MEANING[code]})" if code in _MEANING else f"exit code {code}"
+
 
 class Stop:
     """Whether, and how, this worker was asked to end."""
