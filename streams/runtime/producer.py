@@ -5,22 +5,21 @@ One a process, used from one event loop.
 1. `send` hands a record to librdkafka at once; while its queue is full it waits: back-pressure, never loss.
 2. A thread of ours serves librdkafka's reports and wakes the loop once for all that came together.
 3. Each record's future then gives its offset, when every in-sync replica has it, or raises KafkaException.
-4. After a *fatal* error (librdkafka's idempotence gave up) a client can do nothing more: what it still held fails with
-   that error, and the next record goes to a new client.  Who sends again may double a record: at least once, as said.
+4. After a *fatal* error (librdkafka's idempotence gave up) a client can do nothing more: what it still held fails,
+   and the next record goes to a new client.  Who sends again may double a record: at least once, as said.
 """
 
 import asyncio
-import threading
-import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import structlog
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Message
 
 from streams.runtime import metrics
 from streams.runtime.clients import librdkafka
+from streams.runtime.producer_client import POLL_S, Client
 from streams.runtime.settings import KafkaSettings
 
 log = structlog.get_logger(__name__)
@@ -32,64 +31,12 @@ DELIVERY_TIMEOUT_MS = 120_000
 # Records and kilobytes in librdkafka's queue before `send` waits: seconds of work at full speed, and a bound on memory.
 QUEUE_RECORDS = 100_000
 QUEUE_KB = 256 * 1024
-# How long the poll thread sleeps in librdkafka for delivery reports; bounds how late `close` is noticed.
-POLL_S = 0.2
 # While librdkafka's queue is full, `send` yields for this long and tries again.
 FULL_S = 0.01
-# A client given up after a fatal error has nothing to wait for but its own threads.
-RETIRE_S = 5.0
 
 Headers = Mapping[str, bytes] | Sequence[tuple[str, bytes]]
 # What became of a record: its error, or None, and the record with its coordinates.
 Report = tuple["asyncio.Future[Any]", KafkaError | None, Message, Callable[[Message], Any]]
-
-
-class _Client:
-    """One librdkafka producer and the thread that serves its reports."""
-
-    def __init__(self, config: dict[str, Any]) -> None:
-        self.fatal: KafkaError | None = None
-        self.producer = Producer(config, error_cb=self._error)
-        self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._poll, name=f"{config['client.id']}-reports", daemon=True)
-        self._thread.start()
-
-    def _error(self, error: KafkaError) -> None:
-        if error.fatal() or error.code() == KafkaError._FATAL:  # noqa: SLF001  # the name of a public error code
-            self.fatal = error
-
-    def _poll(self) -> None:
-        while self.fatal is None and not self._closing.is_set():
-            self._serve(self.producer.poll, POLL_S)
-        if self.fatal is not None:  # nothing of it will be delivered any more: say so at once
-            self.producer.purge()
-            deadline = time.monotonic() + RETIRE_S
-            while len(self.producer) and time.monotonic() < deadline:
-                self._serve(self.producer.flush, POLL_S)
-
-    def _serve(self, reports: Callable[[float], int], timeout_s: float) -> None:
-        """Poll or flush.  Each raises a fatal error instead of waiting.
-
-        Where a report was served in the same call, confluent-kafka raises SystemError, with the fatal one as its cause.
-        """
-        try:
-            reports(timeout_s)
-        except KafkaException as error:
-            self.fatal = error.args[0]
-        except SystemError as error:
-            cause = error.__cause__
-            self.fatal = cause.args[0] if isinstance(cause, KafkaException) else KafkaError(KafkaError._FATAL)  # noqa: SLF001  # the name of a public error code
-
-    def flush(self, timeout_s: float) -> None:
-        """Send what gathers, and serve reports for so long."""
-        self._serve(self.producer.flush, timeout_s)
-
-    def close(self, timeout_s: float) -> int:
-        """Wait for what is on its way; returns how many records stayed behind."""
-        self.flush(timeout_s)
-        self._closing.set()
-        self._thread.join(POLL_S * 5)
-        return len(self.producer)
 
 
 class RecordProducer:
@@ -109,7 +56,7 @@ class RecordProducer:
             "message_max_bytes": 8 * 1024 * 1024,
         }
         self._config = librdkafka(kafka, client_id=client_id, **(given | more))
-        self._client = _Client(self._config)
+        self._client = Client(self._config)
         self._loop: asyncio.AbstractEventLoop | None = None
         # Appended to by librdkafka's callbacks, drained by the loop; `_woken` says that the loop will look.
         self._reports: deque[Report] = deque()
@@ -218,7 +165,7 @@ class RecordProducer:
     def _renew(self, error: KafkaError) -> None:
         log.error("the producer failed for good and is made anew", error=str(error), pending=self._unresolved)
         self._client.fatal = error  # its thread fails what it holds, and ends
-        self._client = _Client(self._config)
+        self._client = Client(self._config)
 
     def _wake(self) -> None:
         """In the reports' thread: let the loop look at them, once for many."""

@@ -12,7 +12,7 @@ from faust.types.enums import ProcessingGuarantee
 
 from streams.runtime.app import MAX_POLL_RECORDS, EvenpostApp, make_app
 from streams.runtime.settings import KafkaSettings, Settings
-from streams.runtime.transport import consumer
+from streams.runtime.transport import consumer_thread
 from streams.runtime.transport.producer import EvenpostProducer
 from streams.runtime.transport.raw import RawSchema
 from tests.runtime.stock.apps import message
@@ -114,7 +114,7 @@ async def test_21_a_poll_is_bounded_and_an_empty_fetch_short(app: EvenpostApp) -
     """A rebalance throws no more away than one poll; a fetch that finds nothing answers in a quarter of a second."""
     made = app.consumer._thread._create_worker_consumer(app.transport)
     assert made._max_poll_records == MAX_POLL_RECORDS
-    assert made._fetch_max_wait_ms == consumer.FETCH_WAIT_MS == 250
+    assert made._fetch_max_wait_ms == consumer_thread.FETCH_WAIT_MS == 250
     assert made._isolation_level == "read_committed"
     made._closed = True  # it was never opened
 
