@@ -30,7 +30,9 @@ IDLE_PAUSE_S: Final = (0.03, 0.07)
 # Events a second of a busy worker: above what ends a partition's idle mode (window.py: 450), all four together far
 # below what it can take.
 BUSY_PER_S: Final = 2_400
+# How often the probe sends what is due and looks at what came: its own share of a busy event's time.
 TICK_S: Final = 0.005
+READ: Final = 1_000
 SEEN_S: Final = 60.0
 
 
@@ -77,9 +79,8 @@ class _Probe:
         self._total = task.events
         self._next = 0
         self._sent: dict[bytes, float] = {}
-        self._producer = Producer(
-            librdkafka(settings.kafka, client_id="bench-probe", linger_ms=0, acks="all", partitioner="murmur2_random")
-        )
+        self._one = _upstream(settings, linger_ms=0)
+        self._many = _upstream(settings, linger_ms=int(TICK_S * 1000))
         self._reader = Consumer(
             librdkafka(
                 settings.kafka,
@@ -96,7 +97,7 @@ class _Probe:
         """One at a time."""
         found: list[float] = []
         for _ in range(count):
-            self._send()
+            self._send(self._one)
             found += self._until(0)
             time.sleep(self._pauses.uniform(*IDLE_PAUSE_S))
         return tuple(found)
@@ -105,18 +106,20 @@ class _Probe:
         """At a steady rate; returns when all are seen."""
         found: list[float] = []
         began = time.perf_counter()
-        for number in range(count):
-            due = began + number / BUSY_PER_S
-            while (left := due - time.perf_counter()) > 0:
-                found += self._seen(min(left, TICK_S))
-            self._send()
+        sent = 0
+        while sent < count:
+            due = min(count, 1 + int((time.perf_counter() - began) * BUSY_PER_S))
+            for _ in range(due - sent):
+                self._send(self._many)
+            sent = due
+            found += self._seen(at_most=READ, timeout_s=TICK_S)
         return (*found, *self._until(0))
 
-    def _send(self) -> None:
+    def _send(self, producer: Producer) -> None:
         value = events.value(self._next, events=self._total)
         self._sent[value] = time.perf_counter()
-        self._producer.produce(self._topic, value, events.key(self._next, events=self._total).encode())
-        self._producer.poll(0)
+        producer.produce(self._topic, value, events.key(self._next, events=self._total).encode())
+        producer.poll(0)
         self._next += 1
 
     def _until(self, open_events: int) -> list[float]:
@@ -126,19 +129,26 @@ class _Probe:
         while len(self._sent) > open_events:
             if time.monotonic() > deadline or not self._child.alive:
                 raise TimeoutError(f"{len(self._sent):,} of {self._next:,} events not seen after {SEEN_S:.0f} s")
-            found += self._seen(0.05)
+            found += self._seen(at_most=1, timeout_s=TICK_S)
         return found
 
-    def _seen(self, timeout_s: float) -> Iterator[float]:
-        message: Message | None = self._reader.poll(timeout_s)
-        if message is not None and message.error() is None:
-            sent = self._sent.pop(message.value() or b"", None)
+    def _seen(self, *, at_most: int, timeout_s: float) -> Iterator[float]:
+        messages: list[Message] = self._reader.consume(at_most, timeout_s)
+        now = time.perf_counter()
+        for message in messages:
+            sent = self._sent.pop(message.value() or b"", None) if message.error() is None else None
             if sent is not None:
-                yield (time.perf_counter() - sent) * 1000
+                yield (now - sent) * 1000
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._producer.flush(SEEN_S)
+        for producer in (self._one, self._many):
+            producer.flush(SEEN_S)
         self._reader.close()
+
+
+def _upstream(settings: Settings, *, linger_ms: int) -> Producer:
+    more = {"client_id": "bench-probe", "linger_ms": linger_ms, "acks": "all", "partitioner": "murmur2_random"}
+    return Producer(librdkafka(settings.kafka, **more))
