@@ -26,6 +26,7 @@ from typing import Any, Final
 import structlog
 
 from streams.runtime import metrics
+from streams.runtime.bounded_commit import committed_and_applied
 from streams.runtime.deciding import Decided, Decider, Deciding, Output, Received
 from streams.runtime.errors import (
     FencedError,
@@ -224,11 +225,14 @@ class PartitionLoop:
                 raise TransactionAbortedError(f"partition {self.partition}", "the group does not confirm its owner")
             await self._facts.write(decided.facts)
 
-        def commit() -> None:
-            last = taken.producer.commit(decided.records, offsets, self._group, changelog=self._changelog or "")
-            taken.table.apply(None if last is None else last + 1)
-
-        await self._in_thread(commit)
+        await committed_and_applied(
+            self._executor,
+            commit=lambda: taken.producer.commit(
+                decided.records, offsets, self._group, changelog=self._changelog or ""
+            ),
+            apply=lambda last: taken.table.apply(None if last is None else last + 1),
+            name=f"partition {self.partition}",
+        )
         self._inbox.committed({topic: offset for (topic, _), offset in offsets.items()})
         self._count(batch, decided)
 

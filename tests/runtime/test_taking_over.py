@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
-from streams.runtime import metrics
+from streams.runtime import bounded_commit, metrics
 from streams.runtime.errors import FencedError, OffsetsMovedError
 from streams.runtime.transactions import FencedProducer
 from tests.runtime.builders import deployed
@@ -137,6 +137,33 @@ async def test_a_commit_of_which_nobody_knows_is_looked_up_behind_a_new_fence(be
         await bench.stable_at(20)
     assert await bench.effects() == numbered(20)
     assert counted("evenpost_repeated_events_total", topic=SOURCE) - repeated == (10 if committed else 0)
+    assert not bench.failed
+
+
+async def test_a_commit_that_never_comes_back_is_given_up_and_its_partition_taken_anew(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A call of librdkafka was seen to wait for ever; one that comes back late changes neither effects nor table."""
+    monkeypatch.setattr(bounded_commit, "LIMIT_S", 2.0)
+    ended = threading.Event()
+
+    class Stuck(FencedProducer):
+        """Comes back from its first commit only when the partition was taken over anew, and then finds it lost."""
+
+        def finish(self) -> None:
+            """Wait until the test says so."""
+            assert ended.wait(60)
+            super().finish()
+
+    loop = bench.loop("loop", make_producer=producers(bench, Stuck))
+    for offset in range(10):
+        loop.put(bench.event(offset))
+    async with running(loop):
+        await bench.stable_at(10)
+        ended.set()
+        loop.put(bench.event(10))
+        await bench.stable_at(11)
+    assert await bench.effects() == numbered(11)
     assert not bench.failed
 
 
