@@ -1,367 +1,68 @@
-"""SENDER: owner of slots.  Each slot takes its two lanes, tries what was dealt, and makes the outcome durable.
-
-1. Both lanes of a slot arrive here (co-partitioned); transactional sends go first.
-2. A (send id, deal) that the slot's journal knows was done: its effects are repeated with the same event ids, the
-   mail is not.
-3. `Attempts.settle` says what became of it.
-4. Outcome, delivery, return and suppression are produced at once and awaited; then the source event counts as done.
-"""
+"""SENDER: owner of slots.  Both lanes of a slot arrive at one worker (co-partitioned); `slot_owner` works them."""
 
 import asyncio
-import contextlib
 import os
-from collections import OrderedDict, deque
 from collections.abc import Coroutine
-from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 
-import msgspec
-import structlog
-from confluent_kafka import KafkaException
-
+from agents.composers import Composers
+from agents.slot_owner import LANES, Shared, SlotOwner
 from agents.views import replicate
-from schemas import ids, topics
-from schemas.events import Egress, Outcome, Rule, Send, Via
-from streams.compose.dkim import KeyRing
-from streams.compose.message import Composer, ComposeSettings, Message
-from streams.compose.tokens import Tokens
-from streams.delivery import outcomes
-from streams.delivery.attempt import Attempts, content_key
+from schemas import topics
 from streams.delivery.outcomes import OutcomeSettings
-from streams.delivery.pool import SlotConnections
 from streams.delivery.routes import Router
 from streams.runtime import worker
 from streams.runtime.addresses import of_this_host
 from streams.runtime.app import EvenpostApp, make_app
-from streams.runtime.dead_letters import INTERNAL, MALFORMED, DeadLetter, Failure, bury
 from streams.runtime.fuse import Fuse
 from streams.runtime.keys import load_key
 from streams.runtime.local_state import held_on_disk
-from streams.runtime.local_store import StoreError
-from streams.runtime.metrics import (
-    ATTEMPT_SECONDS,
-    ATTEMPTS,
-    EVENTS,
-    FAILURES,
-    FUSE,
-    OUTCOMES,
-    SENDS_WAITING,
-    SMTP_CONNECTIONS,
-    SUPPRESSED,
-)
+from streams.runtime.metrics import SENDS_WAITING, SMTP_CONNECTIONS
 from streams.runtime.ownership import Ownership
 from streams.runtime.placement import Placement
 from streams.runtime.producer import RecordProducer
 from streams.runtime.settings import Settings, SmtpSettings
-from streams.runtime.tables import PartitionTable
 from streams.runtime.transport.assignor import CoPartitionedAssignor
 
-log = structlog.get_logger(__name__)
-
 VIEWS = (topics.CAMPAIGNS, topics.TENANTS, topics.CONTENTS, topics.CONTROLS, topics.EGRESS, topics.SUPPRESSIONS)
-# Compiled templates kept: a pool has some hundred campaigns under way at once.
-COMPOSERS: Final = 512
-# What is under way gets this long (s) when the slot is given up; then its connections are cut.
-DRAIN_S: Final = 12.0
-# Cutting aborts sockets and closes the journal, which the next owner may open in this very process.
-CUT_S: Final = 4.0
-EMIT_AGAIN_S: Final = 1.0
-_LANES: Final = (topics.SENDS_TRANSACTIONAL.name, topics.SENDS_MARKETING.name)
-# A slot that `egress` does not name: nothing is sent from it, its sends go back.
-_NOWHERE: Final = Egress(slot=0, via=Via(kind="bind", address="127.0.0.1"), ehlo="localhost", state="spare")
-_send = msgspec.json.Decoder(Send)
-_outcome = msgspec.json.Decoder(Outcome)
-
-
-class Composers:
-    """Composers by content version, made when a send first needs one."""
-
-    def __init__(self, settings: Settings, contents: dict[str, Any]) -> None:
-        self._contents = contents
-        self._keys = KeyRing(settings.key_root)
-        self._tokens = Tokens(
-            load_key(settings, "token"),
-            address_key=load_key(settings, "address_id"),
-            address_key_version=settings.secrets.address_id_version,
-        )
-        self._settings = ComposeSettings(
-            unsubscribe_url=settings.mail.unsubscribe_url, feedback_id=settings.mail.feedback_id
-        )
-        self._made: OrderedDict[str, Composer] = OrderedDict()
-
-    def __call__(self, send: Send) -> Message | None:
-        """Compose; None where the content is not here (yet)."""
-        key = content_key(send)
-        composer = self._made.get(key)
-        if composer is None:
-            content = self._contents.get(key)
-            if content is None:
-                return None
-            signers = self._keys.signers(content.domain, content.dkim)
-            composer = Composer(content, signers=signers, tokens=self._tokens, settings=self._settings)
-            self._made[key] = composer
-            if len(self._made) > COMPOSERS:
-                self._made.popitem(last=False)
-        self._made.move_to_end(key)
-        return composer.compose(send)
-
-
-class SlotOwner:
-    """One slot in this process.  It opens its journal and connections when the first send comes."""
-
-    def __init__(self, slot: int, sender: "Sender") -> None:
-        self.slot = slot
-        self._sender = sender
-        self._lanes: dict[str, deque[Any]] = {sender.settings.topic(name): deque() for name in _LANES}
-        self._taken: dict[str, int] = {}
-        self._tickets: asyncio.Queue[None] = asyncio.Queue()
-        self._stopping = False
-        self._ended = asyncio.Event()
-        self._workers: list[asyncio.Task[None]] = []
-        self._journal: PartitionTable | None = None
-        self._connections: SlotConnections | None = None
-        self._egress: Egress | None = None
-        self._attempts: Attempts | None = None
-
-    def put(self, message: Any) -> None:
-        """Take an event over, once."""
-        if message.offset <= self._taken.get(message.topic, -1):
-            return
-        self._taken[message.topic] = message.offset
-        self._sender.app.ledger.take(message.topic, message.partition, message.offset)
-        self._lanes[message.topic].append(message)
-        self._tickets.put_nowait(None)
-
-    def backlog(self, topic: str) -> int:
-        """How many sends wait in this lane."""
-        return len(self._lanes[topic])
-
-    @property
-    def connections(self) -> int:
-        """How many SMTP connections it holds."""
-        return 0 if self._connections is None else self._connections.open_connections
-
-    async def run(self) -> None:
-        """Wait for the first send, read the journal back, then work the lanes until stopped."""
-        try:
-            await self._tickets.get()
-            self._tickets.put_nowait(None)
-            if self._stopping:
-                return
-            self._journal = await asyncio.to_thread(self._recovered)
-            self._workers = [
-                asyncio.create_task(self._work(), name=f"slot-{self.slot}-{number}")
-                for number in range(self._sender.settings.smtp.connections_per_slot)
-            ]
-            done, _ = await asyncio.wait(self._workers, return_when=asyncio.FIRST_EXCEPTION)
-            for worker_ in done:
-                if not worker_.cancelled():
-                    worker_.result()
-        finally:
-            self._cut()
-            if self._workers:
-                await asyncio.wait(self._workers)
-            if self._connections is not None:
-                await self._connections.close()
-            if self._journal is not None:
-                self._journal.close()
-            self._ended.set()
-
-    def _recovered(self) -> PartitionTable:
-        settings = self._sender.settings
-        path = worker.state_path(settings, self._sender.member, f"journal-{self.slot}")
-        journal = PartitionTable(path, ttl_s=(topics.JOURNAL.retention_ms or 0) // 1000)
-        read = journal.recover(settings.kafka, settings.topic(topics.JOURNAL.name), self.slot)
-        log.info("slot taken", slot=self.slot, journal_records=read)
-        return journal
-
-    async def stop(self) -> None:
-        """Finish what is under way; what waits is the next owner's, and so is what does not end in time."""
-        self._stopping = True
-        for _ in range(self._sender.settings.smtp.connections_per_slot + 1):
-            self._tickets.put_nowait(None)
-        try:
-            async with asyncio.timeout(DRAIN_S):
-                await self._ended.wait()
-        except TimeoutError:
-            log.warning("slot given up with sends under way", slot=self.slot)
-            # Or they would go on beside the next owner's: from the same IP, the same mail twice.
-            self._cut()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(CUT_S):
-                    await self._ended.wait()
-
-    def _cut(self) -> None:
-        for worker_ in self._workers:
-            worker_.cancel()
-
-    async def _work(self) -> None:
-        while True:
-            await self._tickets.get()
-            if self._stopping:
-                return
-            message = next(lane.popleft() for lane in self._lanes.values() if lane)
-            await self._take(message)
-            self._sender.app.ledger.done(message.topic, message.partition, message.offset)
-            EVENTS.labels(self._name(message)).inc()
-            self._sender.ownership.resume(self, self.slot)
-
-    async def _take(self, message: Any) -> None:
-        """Bring one event to its end, whatever it holds (G8)."""
-        try:
-            send = _send.decode(message.value or b"")
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            await self._bury(message, reason=MALFORMED, error=str(error))
-            return
-        known = self._journal_entry(send)
-        if known is not None:
-            await self._emit(known, send)
-            return
-        with ATTEMPT_SECONDS.time():
-            outcome = await self._settled(send, message)
-        if outcome is not None:
-            await self._emit(outcome, send)
-            _count(outcome, send)
-
-    async def _settled(self, send: Send, message: Any) -> Outcome | None:
-        try:
-            outcome = await self._attempts_now().settle(send)
-        except StoreError:  # not this send's fault: the worker ends, and begins with a whole copy
-            raise
-        except Exception as error:
-            log.exception("send failed within", slot=self.slot, send_id=send.send_id)
-            FAILURES.labels(self._name(message)).inc()
-            # Tried once: nobody can say whether the mail went, and a second one is worse than none.
-            self._sender.fuse.admit(events=1, failed=1)
-            FUSE.set(self._sender.fuse.share)
-            failure = Failure(error=error)
-            await self._bury(message, reason=INTERNAL, error=failure.line, tries=failure.tries)
-            rule = Rule(rule="internal_error", value=type(error).__name__, limit="none")
-            try:
-                return outcomes.refused(send, "internal_error", rule, datetime.now(UTC), self._sender.outcome_settings)
-            except ValueError:  # no dealer of ours made this send: its address has no domain, and no outcome a name
-                return None
-        self._sender.fuse.admit(events=1, failed=0)
-        return outcome
-
-    def _attempts_now(self) -> Attempts:
-        """The slot's attempts, with connections for the egress as it is now."""
-        egress = self._sender.world.egress.get(str(self.slot)) or _NOWHERE
-        if self._attempts is None or egress != self._egress:
-            if self._connections is not None:
-                self._sender.in_background(self._connections.close())
-            self._egress = egress
-            self._connections = SlotConnections(
-                egress.via, egress.ehlo, self._sender.router, self._sender.settings.smtp
-            )
-            self._attempts = Attempts(
-                world=self._sender.world,
-                compose=self._sender.composers,
-                connections=self._connections,
-                settings=self._sender.outcome_settings,
-                may_send=self._sender.replication.fresh,
-            )
-        return self._attempts
-
-    def _journal_entry(self, send: Send) -> Outcome | None:
-        found = None if self._journal is None else self._journal.get(_journal_key(send))
-        return None if found is None else _outcome.decode(found)
-
-    async def _emit(self, outcome: Outcome, send: Send) -> None:
-        """Make the outcome durable.  A live sender tries until it is: it never sends again for Kafka's sake."""
-        while True:
-            try:
-                await self._emit_once(outcome, send)
-            except KafkaException as error:
-                log.warning("outcome not durable yet", slot=self.slot, error=str(error))
-                await asyncio.sleep(EMIT_AGAIN_S)
-            else:
-                return
-
-    async def _emit_once(self, outcome: Outcome, send: Send) -> None:
-        emit, topic = self._sender.producer.send, self._sender.settings.topic
-        value = msgspec.json.encode(outcome)
-        # The journal first: an effect of an outcome that it does not know (a return, say) would count beside those of a
-        # second try.  Reports come in the order of offsets, and nothing is awaited in between: applied in order, too.
-        durable = await emit(topic(topics.JOURNAL.name), value, key=_journal_key(send), partition=self.slot)
-        offset = await durable
-        if self._journal is not None:
-            self._journal.put(_journal_key(send), value)
-            self._journal.apply(offset + 1)
-        futures = [
-            await emit(
-                topic(topics.DELIVERIES.name),
-                msgspec.json.encode(outcome.delivery),
-                key=send.send_id.encode(),
-                partition=self.slot,
-            )
-        ]
-        if outcome.returned is not None:
-            person = ids.person_key(send.tenant, send.recipient_id).encode()
-            futures.append(await emit(topic(topics.RETURNS.name), msgspec.json.encode(outcome.returned), key=person))
-        if outcome.suppression is not None:
-            entry = outcome.suppression
-            key = ids.suppression_key(entry.scope, entry.channel, entry.reason, entry.address_id)
-            futures.append(await emit(topic(topics.SUPPRESSIONS.name), msgspec.json.encode(entry), key=key.encode()))
-        await asyncio.gather(*futures)
-
-    def _name(self, message: Any) -> str:
-        return str(message.topic).removeprefix(self._sender.settings.kafka.prefix)
-
-    async def _bury(self, message: Any, *, reason: str, error: str, tries: int | None = None) -> None:
-        letter = DeadLetter(
-            role="sender",
-            topic=self._name(message),
-            partition=message.partition,
-            offset=message.offset,
-            key=message.key,
-            value=message.value,
-            reason=reason,
-            error=error,
-            tries=tries,
-        )
-        await bury(self._sender.producer, self._sender.settings, letter)
-
-
-def _count(outcome: Outcome, send: Send) -> None:
-    delivery = outcome.delivery
-    OUTCOMES.labels(delivery.type).inc()
-    if delivery.attempt > send.attempt:
-        ATTEMPTS.labels(delivery.class_).inc()
-    if outcome.suppression is not None:
-        SUPPRESSED.labels(outcome.suppression.reason).inc()
-
-
-def _journal_key(send: Send) -> bytes:
-    return f"{send.send_id}:{send.deal}".encode()
 
 
 class Sender:
-    """What the slots of a process share."""
+    """The role."""
 
     def __init__(self, settings: Settings, member: str) -> None:
-        self.settings = settings
-        self.member = member
-        self.fuse = Fuse(settings.worker.fuse_share)
-        self.world, self.replication = replicate(settings, member, VIEWS)
-        self.composers = Composers(settings, self.world.contents)
-        self.producer = RecordProducer(settings.kafka, client_id=f"evenpost-{member}")
-        self.router = Router.seeded(smtp=settings.smtp, dns=settings.dns, seed=os.getpid())
-        self.outcome_settings = OutcomeSettings(
-            address_key=load_key(settings, "address_id"),
-            address_key_version=settings.secrets.address_id_version,
-            retry_scale=settings.mail.retry_scale,
-        )
+        self._settings = settings
+        self._member = member
+        self._world, self._replication = replicate(settings, member, VIEWS)
+        self._producer = RecordProducer(settings.kafka, client_id=f"evenpost-{member}")
         self.app: EvenpostApp = make_app("sender", settings, member=member)
         self.app.group_assignor = CoPartitionedAssignor(
             member=member,
             held=held_on_disk(settings, member),
             addresses=lambda: of_this_host(settings.smtp),
-            slots=self.world.binds,
+            slots=self._world.binds,
         )
-        self.ownership = Ownership(self.app, lambda slot: SlotOwner(slot, self))
+        self._shared = Shared(
+            settings=settings,
+            member=member,
+            world=self._world,
+            replication=self._replication,
+            compose=Composers(settings, self._world.contents),
+            producer=self._producer,
+            router=Router.seeded(smtp=settings.smtp, dns=settings.dns, seed=os.getpid()),
+            outcome_settings=OutcomeSettings(
+                address_key=load_key(settings, "address_id"),
+                address_key_version=settings.secrets.address_id_version,
+                retry_scale=settings.mail.retry_scale,
+            ),
+            app=self.app,
+            fuse=Fuse(settings.worker.fuse_share),
+            worked=lambda owner: self.ownership.resume(owner, owner.slot),
+            in_background=self._in_background,
+        )
+        self.ownership = Ownership(self.app, lambda slot: SlotOwner(slot, self._shared))
         self._background: set[asyncio.Task[None]] = set()
-        for name in _LANES:
+        for name in LANES:
             self._lane(name)
         SMTP_CONNECTIONS.set_function(lambda: sum(slot.connections for slot in self._slots()))
 
@@ -369,7 +70,7 @@ class Sender:
         return [owner for owner in list(self.ownership.owners()) if isinstance(owner, SlotOwner)]
 
     def _lane(self, name: str) -> None:
-        topic = self.settings.topic(name)
+        topic = self._settings.topic(name)
         waiting = SENDS_WAITING.labels(name.rpartition(".")[2])
         waiting.set_function(lambda: sum(slot.backlog(topic) for slot in self._slots()))
 
@@ -377,7 +78,7 @@ class Sender:
         async def lane(stream: Any) -> None:
             await self.ownership.take_from(stream)
 
-    def in_background(self, work: Coroutine[Any, Any, None]) -> None:
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
         """Let something end on its own."""
         task = asyncio.create_task(work)
         self._background.add(task)
@@ -385,20 +86,20 @@ class Sender:
 
     async def main(self) -> int:
         """Serve until stopped."""
-        readiness = worker.Readiness(self.settings, role="sender", member=self.member)
-        self.in_background(
-            Placement(self.app, binds=self.world.binds, here=lambda: of_this_host(self.settings.smtp)).watch()
+        readiness = worker.Readiness(self._settings, role="sender", member=self._member)
+        self._in_background(
+            Placement(self.app, binds=self._world.binds, here=lambda: of_this_host(self._settings.smtp)).watch()
         )
         code = await worker.serve(
             self.app,
             self.ownership,
             readiness,
             is_ready=lambda: bool(self.ownership.partitions),
-            views=self.replication,
-            patience_s=longest_attempt_s(self.settings.smtp),
+            views=self._replication,
+            patience_s=longest_attempt_s(self._settings.smtp),
         )
-        self.replication.close()
-        self.producer.close()
+        self._replication.close()
+        self._producer.close()
         return code
 
 

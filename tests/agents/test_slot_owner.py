@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from agents import sender
-from agents.sender import SlotOwner
+from agents import slot_owner
+from agents.slot_owner import SlotOwner
 from streams.runtime.settings import Settings
 from streams.runtime.tables import PartitionTable
 
 
 async def test_what_does_not_end_in_time_is_cut(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Else it would send beside the slot's next owner, from the same IP.  Its journal can be opened again at once."""
-    monkeypatch.setattr(sender, "DRAIN_S", 0.05)
+    monkeypatch.setattr(slot_owner, "DRAIN_S", 0.05)
     began, journal = asyncio.Event(), tmp_path / "journal"
 
     async def never(_: Any) -> None:
@@ -33,3 +33,29 @@ async def test_what_does_not_end_in_time_is_cut(monkeypatch: pytest.MonkeyPatch,
         await owner.stop()
         await running
     PartitionTable(journal).close()
+
+
+async def test_a_failure_lets_the_others_finish(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """One attempt trips a defect while another is past MAIL FROM: that one comes to its end, nothing else begins."""
+    second, ended = asyncio.Event(), list[int]()
+
+    async def take(message: Any) -> None:
+        if message.offset == 1:
+            await second.wait()
+            raise RuntimeError("a defect")
+        second.set()
+        await asyncio.sleep(0.05)
+        ended.append(message.offset)
+
+    ledger = SimpleNamespace(take=lambda *_: None, done=lambda *_: None)
+    settings = Settings(smtp={"connections_per_slot": 2})
+    shared = SimpleNamespace(settings=settings, app=SimpleNamespace(ledger=ledger), worked=lambda _: None)
+    owner = SlotOwner(0, shared)  # type: ignore[arg-type]  # what the slots share, as far as it is needed here
+    monkeypatch.setattr(owner, "_take", take)
+    monkeypatch.setattr(owner, "_recovered", lambda: PartitionTable(tmp_path / "journal"))
+    for offset in (1, 2, 3):
+        owner.put(SimpleNamespace(topic=settings.topic("sends.marketing"), partition=0, offset=offset))
+    with pytest.raises(RuntimeError, match="a defect"):
+        async with asyncio.timeout(10):
+            await owner.run()
+    assert ended == [2]
