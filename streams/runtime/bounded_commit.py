@@ -1,8 +1,8 @@
 """A commit that may never come back, waited for no longer than a commit can take.
 
-librdkafka bounds each step of a transaction, but for naming its offsets: where the group's coordinator went away under
-that request, the call was seen to wait for minutes, until the process ended.  A partition with it stands still, and a
-rebalance that waits for the partition as well.  So:
+librdkafka is to bound each step of a transaction, and was seen not to: a call waited for minutes, until the process
+ended (`FencedProducer` gives up the one of which that is known).  A partition with it stands still, and so does a
+rebalance that waits for the partition.  So:
 
 1. The batch is committed, and then applied to the table, in a thread.
 2. What is not back within LIMIT_S is given up: FencedError, which means a new fence with a new producer.  Should the

@@ -12,6 +12,7 @@ records and its source offsets visible together or not at all, in these steps:
 Nothing is decided again from memory after step 2.  All calls block: make them from a thread.
 """
 
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -36,6 +37,8 @@ RETRY_BACKOFF_MS: Final = 5
 # can stay down for good (chaos showed it: one request queued, timed out and queued again each 5 s).  A new producer is
 # what helps, and behind a new fence nothing depends on what the old one thought.
 CALL_S: Final = 5.0
+# Beyond a call's own bound, until it is given up.
+LATE_S: Final = 1.0
 # A commit is asked for so often: 20 s outlive a broker's restart; after that a new fence tells faster.
 COMMIT_ASKS: Final = 4
 FULL_S: Final = 0.01
@@ -175,7 +178,7 @@ class FencedProducer:
                 self._produce(record, reports.changelog if record.topic == changelog else reports.output)
             positions = [TopicPartition(topic, partition, offset) for (topic, partition), offset in offsets.items()]
             if positions:
-                self._producer.send_offsets_to_transaction(positions, group.metadata(), CALL_S)
+                self._name_offsets(positions, group)
             left = self._delivered(reports)
         except _RAISED as error:
             self._abort(reports.failed or _cause(error))
@@ -198,6 +201,28 @@ class FencedProducer:
                 self._producer.poll(FULL_S)
             else:
                 return
+
+    def _name_offsets(self, positions: list[TopicPartition], group: GroupOffsets) -> None:
+        """Add the source offsets to the transaction, in a thread that is left behind where it does not come back.
+
+        librdkafka does not keep this call's bound: where the group's coordinator went away, it asks a connection that
+        it has given up, for good.  A producer made anew has no such connection.
+        """
+        raised: list[BaseException] = []
+
+        def name() -> None:
+            try:
+                self._producer.send_offsets_to_transaction(positions, group.metadata(), CALL_S)
+            except BaseException as error:  # noqa: BLE001  # raised below, in the thread that waits
+                raised.append(error)
+
+        thread = threading.Thread(target=name, name=f"{self.transactional_id}-offsets", daemon=True)
+        thread.start()
+        thread.join(CALL_S + LATE_S)
+        if thread.is_alive():
+            raise FencedError(self.transactional_id, "librdkafka does not come back from naming the source offsets")
+        if raised:
+            raise raised[0]
 
     def _delivered(self, reports: "_Reports") -> int:
         """Wait until all is on the broker, or one is refused: librdkafka then keeps the rest until the abort."""
