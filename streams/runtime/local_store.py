@@ -7,7 +7,9 @@ sender one for each slot.
 
 import functools
 import shutil
+import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -151,6 +153,18 @@ def clear(path: Path, *, reason: str) -> None:
     """Throw the copy away."""
     log.warning("local copy is thrown away, Kafka has it all", store=path.name, reason=reason)
     shutil.rmtree(path, ignore_errors=True)
+
+
+def warm(path: Path) -> None:
+    """Bring the store's files into the system's cache, beside: a block off the disk takes 0.5 ms, one of it 20 us."""
+
+    def read() -> None:
+        for file in path.glob("*.sst"):
+            with suppress(OSError), file.open("rb", buffering=0) as opened:  # a compaction may take it away
+                while opened.read(_MIB):
+                    pass
+
+    threading.Thread(target=read, name=f"{path.name}-warm", daemon=True).start()
 
 
 def failed(path: Path, error: Exception) -> StoreError:

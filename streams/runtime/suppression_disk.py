@@ -19,7 +19,7 @@ import msgspec
 from rocksdict import DbClosedError, Rdict, WriteBatch
 
 from schemas.events import Suppression
-from streams.runtime.local_store import STALE_S, StoreError, clear, failed, open_store, size, without_log
+from streams.runtime.local_store import STALE_S, StoreError, clear, failed, open_store, size, warm, without_log
 from streams.views.suppressions import address_of
 
 _ENTRIES: Final = b"a/"
@@ -61,6 +61,7 @@ class SuppressionsOnDisk:
 
     def _open(self) -> None:
         self._store: Rdict = open_store(self._path, buffer_bytes=BUFFER_BYTES)
+        warm(self._path)
         try:
             self._look()
         except Exception as error:  # noqa: BLE001  # rocksdict raises bare Exception; whatever it is, Kafka has the truth
