@@ -14,12 +14,13 @@ from typing import Final
 import setproctitle
 import structlog
 
-from streams.runtime import logs, member_name
+from streams.runtime import logs
 from streams.runtime.cluster import resolve
 from streams.runtime.errors import ClusterUnreachableError, MemberTakenError, TopicMissingError
-from streams.runtime.reaching import wait_for_cluster
+from streams.runtime.life import member_name
+from streams.runtime.life.reaching import wait_for_cluster
+from streams.runtime.life.stopping import TAKEN_EXIT, UNREACHABLE_EXIT
 from streams.runtime.settings import Settings
-from streams.runtime.stopping import TAKEN_EXIT, UNREACHABLE_EXIT
 
 ROLES = ("gate", "sender", "feedback", "warehouse", "control")
 _CODES: Final = {

@@ -16,15 +16,15 @@ from agents.views import replicate
 from schemas import ids, topics
 from schemas.events import Campaign, Lease
 from streams.compose.compile import compile_content, refused_content
-from streams.runtime import worker
 from streams.runtime.dead_letters import MALFORMED, DeadLetter, bury
 from streams.runtime.group import GroupReader
+from streams.runtime.life import worker
+from streams.runtime.life.stopping import Stop
+from streams.runtime.life.vigil import Vigil
+from streams.runtime.life.vitals import Condition, Vitals, turns, views_condition
 from streams.runtime.metrics import ACTIVE, CONTENTS, EVENTS, LEASES
 from streams.runtime.producer import RecordProducer
 from streams.runtime.settings import Settings
-from streams.runtime.stopping import Stop
-from streams.runtime.vigil import Vigil
-from streams.runtime.vitals import Condition, Vitals, turns, views_condition
 from streams.spread.leases import equal_leases
 from streams.views import BadRecordError, World
 

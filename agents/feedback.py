@@ -15,18 +15,18 @@ import msgspec
 
 from schemas import topics
 from streams.feedback.requests import SuppressionKeys, entry_for
-from streams.runtime import worker
 from streams.runtime.app import make_app
 from streams.runtime.dead_letters import INTERNAL, MALFORMED, DeadLetter, Failure
-from streams.runtime.facts import Facts
-from streams.runtime.fuse import Fuse
 from streams.runtime.keys import load_key
+from streams.runtime.life import worker
 from streams.runtime.metrics import SUPPRESSED
-from streams.runtime.ownership import Ownership
-from streams.runtime.partition_loop import PartitionLoop, Received
+from streams.runtime.partition.facts import Facts
+from streams.runtime.partition.fuse import Fuse
+from streams.runtime.partition.ownership import Ownership
+from streams.runtime.partition.partition_loop import PartitionLoop, Received
+from streams.runtime.partition.transactions import GroupOffsets
 from streams.runtime.producer import RecordProducer
 from streams.runtime.settings import Settings
-from streams.runtime.transactions import GroupOffsets
 
 ROLE: Final = "feedback"
 # It has no view that would tell that the broker is away, and a producer gives a fact up after 120 s, then tries again.

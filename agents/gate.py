@@ -15,17 +15,17 @@ from agents.views import replicate
 from schemas import topics
 from streams.gate.desk import Desk, DeskSettings, Emission, Source
 from streams.gate.outcomes import failed_letter
-from streams.runtime import worker
 from streams.runtime.app import make_app
 from streams.runtime.dead_letters import Failure
-from streams.runtime.fuse import Fuse
 from streams.runtime.keys import load_key
+from streams.runtime.life import worker
 from streams.runtime.metrics import ODDITIES, OUTCOMES, WAITING
-from streams.runtime.ownership import Ownership
-from streams.runtime.partition_loop import PartitionLoop, Received
+from streams.runtime.partition.fuse import Fuse
+from streams.runtime.partition.ownership import Ownership
+from streams.runtime.partition.partition_loop import PartitionLoop, Received
+from streams.runtime.partition.transactions import GroupOffsets
 from streams.runtime.settings import Settings
-from streams.runtime.tables import PartitionTable
-from streams.runtime.transactions import GroupOffsets
+from streams.runtime.state.tables import PartitionTable
 
 VIEWS = (
     topics.TENANTS,

@@ -11,17 +11,17 @@ from agents.views import replicate
 from schemas import topics
 from streams.delivery.outcomes import OutcomeSettings
 from streams.delivery.routes import Router
-from streams.runtime import worker
-from streams.runtime.addresses import of_this_host
 from streams.runtime.app import EvenpostApp, make_app
-from streams.runtime.fuse import Fuse
+from streams.runtime.assignment.addresses import of_this_host
+from streams.runtime.assignment.placement import Placement
 from streams.runtime.keys import load_key
-from streams.runtime.local_state import held_on_disk
+from streams.runtime.life import worker
 from streams.runtime.metrics import SENDS_WAITING, SMTP_CONNECTIONS
-from streams.runtime.ownership import Ownership
-from streams.runtime.placement import Placement
+from streams.runtime.partition.fuse import Fuse
+from streams.runtime.partition.ownership import Ownership
 from streams.runtime.producer import RecordProducer
 from streams.runtime.settings import Settings, SmtpSettings
+from streams.runtime.state.local_state import held_on_disk
 from streams.runtime.transport.assignor import CoPartitionedAssignor
 
 VIEWS = (topics.CAMPAIGNS, topics.TENANTS, topics.CONTENTS, topics.CONTROLS, topics.EGRESS, topics.SUPPRESSIONS)

@@ -27,16 +27,16 @@ from streams.delivery.attempt import Attempts
 from streams.delivery.outcomes import OutcomeSettings
 from streams.delivery.pool import SlotConnections
 from streams.delivery.routes import Router
-from streams.runtime import worker
 from streams.runtime.app import EvenpostApp
 from streams.runtime.dead_letters import INTERNAL, MALFORMED, DeadLetter, Failure, bury
-from streams.runtime.fuse import Fuse
-from streams.runtime.local_store import StoreError
+from streams.runtime.life import worker
 from streams.runtime.metrics import ATTEMPT_SECONDS, ATTEMPTS, EVENTS, FAILURES, FUSE, OUTCOMES, SUPPRESSED
+from streams.runtime.partition.fuse import Fuse
 from streams.runtime.producer import RecordProducer
-from streams.runtime.replication import Replication
 from streams.runtime.settings import Settings
-from streams.runtime.tables import PartitionTable
+from streams.runtime.state.local_store import StoreError
+from streams.runtime.state.replication import Replication
+from streams.runtime.state.tables import PartitionTable
 from streams.views import World
 
 log = structlog.get_logger(__name__)

@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 
 from schemas import topics as declared
 from schemas.topics import Topic
-from streams.runtime import worker
-from streams.runtime.replication import Replication
+from streams.runtime.life import worker
 from streams.runtime.settings import Settings
-from streams.runtime.suppression_disk import SuppressionsOnDisk
+from streams.runtime.state.replication import Replication
+from streams.runtime.state.suppression_disk import SuppressionsOnDisk
 from streams.views import BadRecordError, World
 
 

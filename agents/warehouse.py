@@ -16,17 +16,17 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 from confluent_kafka import OFFSET_BEGINNING, KafkaException, Message, TopicPartition
 
 from schemas import topics
-from streams.runtime import worker
 from streams.runtime.clickhouse import chdb_path, connect
 from streams.runtime.dead_letters import MALFORMED, DeadLetter, bury
 from streams.runtime.embedded.clickhouse import SqlServer
 from streams.runtime.group import GroupReader
+from streams.runtime.life import worker
+from streams.runtime.life.stopping import Stop
+from streams.runtime.life.vigil import Vigil
+from streams.runtime.life.vitals import Condition, Vitals, turns
 from streams.runtime.metrics import BLOCK_FAILURES, BLOCKS, EVENTS, INSERT_SECONDS, ROWS
 from streams.runtime.producer import RecordProducer
 from streams.runtime.settings import Settings
-from streams.runtime.stopping import Stop
-from streams.runtime.vigil import Vigil
-from streams.runtime.vitals import Condition, Vitals, turns
 from streams.warehouse.migrations import migrate
 from streams.warehouse.rows import Record, Refused
 from streams.warehouse.writer import Block, Writer, plan_metadata, read_plan

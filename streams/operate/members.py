@@ -1,7 +1,7 @@
 """The workers of this machine, from outside: who runs, how each is, and how to end one.
 
-What is known of a worker comes from its files in `data_dir/run` (streams.runtime.run_files) and from what it answers
-over HTTP (streams.runtime.health).  Both are of this data directory and this machine alone.
+What is known of a worker comes from its files in `data_dir/run` (streams.runtime.life.run_files) and from what it
+answers over HTTP (streams.runtime.life.health).  Both are of this data directory and this machine alone.
 """
 
 import json
@@ -17,9 +17,9 @@ from typing import Any, Final
 
 from streams.operate.errors import FleetError, UnknownThingError
 from streams.runtime.children import is_running
-from streams.runtime.run_files import Running, running
+from streams.runtime.life.run_files import Running, running
+from streams.runtime.life.stopping import SCALE_IN_SIGNAL, How
 from streams.runtime.settings import Settings
-from streams.runtime.stopping import SCALE_IN_SIGNAL, How
 
 # A worker answers from a thread of its own, within milliseconds also where its event loop is blocked.
 ANSWER_S: Final = 3.0

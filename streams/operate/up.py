@@ -30,9 +30,9 @@ from streams.operate.settings_tree import environment
 from streams.runtime.children import Child, spawn
 from streams.runtime.cluster import check_reachable, with_bootstrap
 from streams.runtime.embedded import EmbeddedError, EmbeddedKafka
-from streams.runtime.run_files import Running, has_left, running
+from streams.runtime.life.run_files import Running, has_left, running
+from streams.runtime.life.stopping import exit_words
 from streams.runtime.settings import Settings
-from streams.runtime.stopping import exit_words
 from streams.runtime.topic_admin import apply_topics
 
 __all__ = ["KAFKA", "ROLES", "WORKER", "Fleet", "MemberStatus"]

@@ -1,7 +1,7 @@
 """The Faust app of a role, set up so that what FAUST.md warns of can't happen.
 
 Topics are raw bytes and `acks=False`: offsets are the ledger's.  No web server, no topic declared by Faust, no table
-of Faust's: state lives in `streams.runtime.tables`.
+of Faust's: state lives in `streams.runtime.state.tables`.
 """
 
 from collections.abc import Callable
@@ -10,8 +10,8 @@ from typing import Any
 import faust
 from yarl import URL
 
-from streams.runtime.local_state import held_on_disk
 from streams.runtime.settings import Settings
+from streams.runtime.state.local_state import held_on_disk
 from streams.runtime.transport import EvenpostTransport, Ledger
 from streams.runtime.transport.assignor import CoPartitionedAssignor
 from streams.runtime.transport.raw import RawSchema

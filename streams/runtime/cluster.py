@@ -185,8 +185,8 @@ def read_settled(settings: Settings, topic: Topic) -> Iterator[KafkaRecord]:
     """Yield all committed records below the end that the topic has now.
 
     A transaction that is open hides what comes behind it from readers of committed records: this waits until it ends
-    (the broker sees to that within seconds, see `streams.runtime.transactions`).  Raises OpenTransactionError where
-    it does not.
+    (the broker sees to that within seconds, see `streams.runtime.partition.transactions`).  Raises OpenTransactionError
+    where it does not.
     """
     with _Reader(settings, topic, isolation="read_uncommitted") as uncommitted:
         ends = uncommitted.ends()

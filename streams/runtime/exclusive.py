@@ -10,8 +10,8 @@ from types import TracebackType
 from typing import Final, Self
 
 from streams.runtime.errors import ClusterUnreachableError, FencedError, RecordRefusedError, TransactionAbortedError
+from streams.runtime.partition.transactions import FencedProducer, GroupOffsets, Record
 from streams.runtime.settings import Settings
-from streams.runtime.transactions import FencedProducer, GroupOffsets, Record
 
 # A broker that restarts is back within this; a command that waits longer tells its user.
 FENCE_LIMIT_S: Final = 30.0

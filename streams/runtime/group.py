@@ -11,11 +11,11 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from schemas.topics import Topic
 from streams.runtime.clients import librdkafka
 from streams.runtime.errors import MemberTakenError
+from streams.runtime.life.vitals import Progress, Reach
 from streams.runtime.metrics import PARTITIONS
 from streams.runtime.offsets import known
 from streams.runtime.settings import Settings
 from streams.runtime.transport.leaving import leave_group
-from streams.runtime.vitals import Progress, Reach
 
 log = structlog.get_logger(__name__)
 

@@ -1,7 +1,7 @@
 """Who gets no mail, by address id: the part of the world that may be too large for memory.
 
 `SuppressionStore` is what a `World` asks of whoever keeps the entries; `SuppressionsInMemory` keeps them in a dict.
-A role with many of them injects one that keeps them on disk (streams.runtime.suppression_disk).
+A role with many of them injects one that keeps them on disk (streams.runtime.state.suppression_disk).
 """
 
 from collections.abc import Iterable

@@ -15,8 +15,8 @@ from schemas import topics
 from schemas.events import Suppression
 from streams.runtime.children import Child, spawn
 from streams.runtime.cluster import Publisher
+from streams.runtime.partition.transactions import GroupOffsets
 from streams.runtime.settings import Settings
-from streams.runtime.transactions import GroupOffsets
 from tests.runtime.builders import deployed, read, until
 
 pytestmark = pytest.mark.integration

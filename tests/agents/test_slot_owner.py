@@ -10,7 +10,7 @@ import pytest
 from agents import slot_owner
 from agents.slot_owner import SlotOwner
 from streams.runtime.settings import Settings
-from streams.runtime.tables import PartitionTable
+from streams.runtime.state.tables import PartitionTable
 
 
 async def test_what_does_not_end_in_time_is_cut(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ import yaml
 
 from streams.operate.settings_tree import variables
 from streams.operate.up import ROLES
-from streams.runtime.stopping import SCALE_IN_SIGNAL
-from streams.runtime.worker import APP_LIMIT_S, RELEASE_LIMIT_S
+from streams.runtime.life.stopping import SCALE_IN_SIGNAL
+from streams.runtime.life.worker import APP_LIMIT_S, RELEASE_LIMIT_S
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "docker-compose.yml"

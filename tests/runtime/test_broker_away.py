@@ -15,8 +15,8 @@ from schemas.events import Control, Suppression
 from streams.runtime.cluster import Publisher
 from streams.runtime.embedded import EmbeddedKafka
 from streams.runtime.producer import RecordProducer
-from streams.runtime.replication import FRESH_S, Replication
 from streams.runtime.settings import Settings
+from streams.runtime.state.replication import FRESH_S, Replication
 from streams.views import BadRecordError, World
 from tests.runtime.builders import LIMIT_S, deployed, read, until
 

@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 
 from streams.runtime.dead_letters import Failure
-from streams.runtime.partition_loop import Received
-from streams.runtime.tables import PartitionTable
+from streams.runtime.partition.partition_loop import Received
+from streams.runtime.state.tables import PartitionTable
 
 
 class Counting:

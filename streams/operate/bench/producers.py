@@ -13,7 +13,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from streams.operate.bench.meter import Commit, Meter
 from streams.runtime.app import EvenpostApp
 from streams.runtime.clients import librdkafka
-from streams.runtime.transactions import GroupOffsets, PartitionProducer, Record
+from streams.runtime.partition.transactions import GroupOffsets, PartitionProducer, Record
 
 # A batch that is not on the broker by then ends the run.
 FLUSH_S: Final = 30.0

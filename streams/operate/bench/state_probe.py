@@ -21,12 +21,13 @@ from agents.views import replicate
 from schemas import topics
 from streams.gate.waiting import WaitingRoom
 from streams.operate.bench import state_records
-from streams.runtime import logs, metrics, worker
+from streams.runtime import logs, metrics
 from streams.runtime.cluster import read_all
+from streams.runtime.life import worker
+from streams.runtime.partition.taking_over import TakingOver
+from streams.runtime.partition.transactions import FencedProducer, GroupOffsets, PartitionProducer, Record
 from streams.runtime.settings import Settings
-from streams.runtime.tables import PartitionTable
-from streams.runtime.taking_over import TakingOver
-from streams.runtime.transactions import FencedProducer, GroupOffsets, PartitionProducer, Record
+from streams.runtime.state.tables import PartitionTable
 from streams.views import World
 
 MEMBER: Final = "gate-0"

@@ -15,7 +15,7 @@ from streams.operate.bench.latency import BUSY_PER_S, Latency
 from streams.operate.bench.run import Benched
 from streams.operate.bench.workloads import PARTITIONS, Measured, Side, Workload, percentile
 from streams.operate.demo.checks import Check, check
-from streams.runtime.window import WINDOW_S
+from streams.runtime.partition.window import WINDOW_S
 
 # Of what, to what, at least (issue: the runtime's bench).
 RATIOS: Final[tuple[tuple[Workload, Side, Side, float], ...]] = (

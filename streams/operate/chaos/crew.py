@@ -22,8 +22,8 @@ from streams.operate.settings_tree import environment
 from streams.runtime.children import Child, spawn
 from streams.runtime.cluster import with_bootstrap
 from streams.runtime.embedded import EmbeddedError, EmbeddedKafka
+from streams.runtime.life.stopping import SCALE_IN_SIGNAL
 from streams.runtime.settings import Settings
-from streams.runtime.stopping import SCALE_IN_SIGNAL
 from streams.runtime.topic_admin import apply_topics
 
 PROGRAM: Final = (sys.executable, "-P", "-m", "streams.operate.chaos.member")

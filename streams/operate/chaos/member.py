@@ -10,8 +10,9 @@ import structlog
 
 from streams.operate.chaos import plain, worker
 from streams.operate.chaos.events import DEALING, PLAIN
-from streams.runtime import logs, member_name
-from streams.runtime.reaching import wait_for_cluster
+from streams.runtime import logs
+from streams.runtime.life import member_name
+from streams.runtime.life.reaching import wait_for_cluster
 from streams.runtime.settings import Settings
 
 

@@ -1,7 +1,7 @@
 """The second workload: a plain Faust agent with acks, whose effect is at least once and never committed ahead.
 
 Each event is answered by one record, produced idempotently outside any transaction; the event is done when that record
-is durable (streams.runtime.acks).
+is durable (streams.runtime.partition.acks).
 """
 
 from typing import Any
@@ -10,10 +10,10 @@ import msgspec
 
 from streams.operate.chaos import events
 from streams.operate.chaos.events import PLAIN, PlainEffect
-from streams.runtime import worker
-from streams.runtime.acks import Acks, Send
 from streams.runtime.app import make_app
-from streams.runtime.deciding import Received
+from streams.runtime.life import worker
+from streams.runtime.partition.acks import Acks, Send
+from streams.runtime.partition.deciding import Received
 from streams.runtime.producer import RecordProducer
 from streams.runtime.settings import Settings
 

@@ -19,14 +19,14 @@ import structlog
 from streams.operate.chaos import events
 from streams.operate.chaos.events import DEALING, Effect
 from streams.operate.chaos.tally import Tally
-from streams.runtime import worker
 from streams.runtime.app import make_app
 from streams.runtime.dead_letters import Failure
-from streams.runtime.ownership import Ownership
-from streams.runtime.partition_loop import PartitionLoop, Received
+from streams.runtime.life import worker
+from streams.runtime.partition.ownership import Ownership
+from streams.runtime.partition.partition_loop import PartitionLoop, Received
+from streams.runtime.partition.transactions import FencedProducer, GroupOffsets
 from streams.runtime.settings import Settings
-from streams.runtime.tables import PartitionTable
-from streams.runtime.transactions import FencedProducer, GroupOffsets
+from streams.runtime.state.tables import PartitionTable
 
 WAITING: Final = b"w/"
 

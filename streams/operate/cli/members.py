@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from streams.operate.cli.terminal import JsonFlag, print_json, print_table, say, settings
-from streams.runtime.stopping import How
+from streams.runtime.life.stopping import How
 
 app = typer.Typer(no_args_is_help=True)
 

@@ -2,8 +2,8 @@
 
 1. On each join a member says (as JSON in the protocol's user data) its name, the addresses it can bind, and what it
    holds: what it was assigned last or, at the start, what it has local state of.
-2. The leader makes the plan (`streams.runtime.assignment`) and tells each member its partitions, and which addresses
-   the members have: so that a member whose slot binds another's address knows that asking again would help.
+2. The leader makes the plan (`streams.runtime.assignment.plan`) and tells each member its partitions, and which
+   addresses the members have: so that a member whose slot binds another's address knows that asking again would help.
 
 A static member that restarts gets its old assignment from the broker, and nobody is asked (KIP-345).  A member of an
 older version says nothing of itself and is told what it knows.
@@ -19,8 +19,8 @@ from aiokafka.cluster import ClusterMetadata
 from aiokafka.coordinator.assignors.abstract import AbstractPartitionAssignor
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment, ConsumerProtocolMemberMetadata
 
-from streams.runtime.addresses import NOWHERE, Addresses
-from streams.runtime.assignment import Member, plan
+from streams.runtime.assignment.addresses import NOWHERE, Addresses
+from streams.runtime.assignment.plan import Member, plan
 
 log = structlog.get_logger(__name__)
 

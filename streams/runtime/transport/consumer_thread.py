@@ -16,9 +16,9 @@ from faust.types import TP
 
 from streams.runtime import metrics
 from streams.runtime.clients import aiokafka_security
+from streams.runtime.life.waiting import Waiting
 from streams.runtime.transport import membership, static_member
 from streams.runtime.transport.patience import patient
-from streams.runtime.waiting import Waiting
 
 # A fetch waits this long for its first byte.  Data answers at once; it only bounds how stale an empty answer is.
 FETCH_WAIT_MS = 250

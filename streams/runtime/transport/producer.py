@@ -111,7 +111,7 @@ class EvenpostProducer(Producer):
         transactional_id: str | None = None,
     ) -> "asyncio.Future[RecordMetadata]":
         """Hand a record over; waits while the queue is full, and behind what `send_soon` has kept."""
-        del transactional_id  # transactions are ours: streams.runtime.transactions
+        del transactional_id  # transactions are ours: streams.runtime.partition.transactions
         await self.buffer.wait_until_ebb()
         while True:
             try:

@@ -12,9 +12,9 @@ import aiokafka
 import pytest
 
 from schemas.topics import SENDS_MARKETING, SENDS_TRANSACTIONAL
-from streams.runtime.addresses import NOWHERE, of_this_host
-from streams.runtime.local_state import held_on_disk
+from streams.runtime.assignment.addresses import NOWHERE, of_this_host
 from streams.runtime.settings import Settings, SmtpSettings
+from streams.runtime.state.local_state import held_on_disk
 from streams.runtime.transport.assignor import (
     ConsumerProtocolMemberAssignment,
     ConsumerProtocolMemberMetadata,

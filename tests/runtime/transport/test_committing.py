@@ -11,7 +11,7 @@ from faust.types import TP
 
 from streams.runtime import metrics
 from streams.runtime.app import EvenpostApp
-from streams.runtime.ownership import Ownership
+from streams.runtime.partition.ownership import Ownership
 from streams.runtime.settings import Settings
 from tests.runtime.builders import deployed
 from tests.runtime.transport.members import TOPIC, member, until_true

@@ -1,0 +1,171 @@
+"""How a worker becomes the owner of a partition, the first time and after each fence alike (DESIGN.md, choice 4).
+
+1. The assignment is confirmed: a heartbeat in the current generation was answered.  Until then: wait.
+2. A new producer fences: the former owner's transaction ends, and it never commits again.
+3. The assignment is confirmed once more.  A process that was stopped between 1 and 2 and woke up late has just fenced
+   its successor; it gives its producer up here, begins at 1, and the successor takes over anew.
+4. The group's stable offsets say which events count as decided: asked for until no transaction is pending on them.
+5. The table is recovered up to its changelog's end.
+
+Who is told to stop fences no more, and stops after the step it is in.  What takes long for the broker's sake (a broker
+that is away) is asked for again, without end: the worker lives on, and who watches it sees a position that stands.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TypeVar
+
+import structlog
+from confluent_kafka import KafkaException
+
+from streams.runtime import metrics
+from streams.runtime.errors import FencedError
+from streams.runtime.partition.stateless import NoTable
+from streams.runtime.partition.transactions import GroupOffsets, PartitionProducer
+from streams.runtime.settings import KafkaSettings
+from streams.runtime.state.tables import PartitionTable, RecoveryError
+
+log = structlog.get_logger(__name__)
+
+# How soon an assignment that is not confirmed is looked at again: a rebalance takes a second or so.
+AGAIN_S: Final = 0.25
+# Behind our fence nothing of the former owner's is open: what is still pending on the offsets has lost its marker.  The
+# coordinator knows how it ended, and no client can ask it any more; to decide anew could double a committed batch.
+HANGING_S: Final = 60.0
+HANGING: Final = (
+    "the group's offsets are held by a transaction whose end the broker did not write (KAFKA-20734), or the broker is "
+    "away; if it is there: kafka-transactions.sh find-hanging names it, docs/sres.md says how to end it"
+)
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Taken:
+    """A partition that is ours: fenced, its stable offsets known, its table recovered."""
+
+    producer: PartitionProducer
+    stable: dict[str, int]
+    table: PartitionTable | NoTable
+
+    def give_up(self) -> None:
+        """Close table and producer.  Blocking."""
+        self.table.close()
+        self.producer.close()
+
+
+class TakingOver:
+    """Takes one partition over, as often as it has to be."""
+
+    def __init__(
+        self,
+        partition: int,
+        *,
+        kafka: KafkaSettings,
+        topics: Sequence[str],
+        changelog: str | None,
+        path: Path | None,
+        group: GroupOffsets,
+        executor: Executor,
+        make_producer: Callable[[], PartitionProducer],
+        is_owner: Callable[[], Awaitable[bool]],
+        go_on: Callable[[], bool],
+    ) -> None:
+        """`topics` and `changelog` by full name (None: no table); `go_on` turns False when all is to end."""
+        self._partition = partition
+        self._kafka = kafka
+        self._topics = topics
+        self._changelog = changelog
+        self._path = path
+        self._group = group
+        self._executor = executor
+        self._make_producer = make_producer
+        self._is_owner = is_owner
+        self._go_on = go_on
+
+    async def take(self) -> Taken | None:
+        """All the steps, until they succeed; None where the partition is to be given up.
+
+        Raises ForbiddenError, or what a table that can't be opened raises.
+        """
+        while await self._confirmed():
+            producer = await self._in_thread(self._make_producer)
+            try:
+                taken = await self._with(producer)
+            except (FencedError, RecoveryError, KafkaException) as error:
+                log.warning("partition not taken yet", partition=self._partition, error=str(error))
+                taken = None
+            except BaseException:
+                await self._in_thread(producer.close)
+                raise
+            if taken is not None:
+                return taken
+            await self._in_thread(producer.close)
+            await asyncio.sleep(AGAIN_S)
+        return None
+
+    async def _with(self, producer: PartitionProducer) -> Taken | None:
+        if not await self._fenced(producer):
+            return None
+        if not await self._is_owner():
+            log.warning("assignment not confirmed after the fence", partition=self._partition)
+            return None
+        stable = await self._stable()
+        if stable is None:
+            return None
+        return Taken(producer=producer, stable=stable, table=await self._in_thread(self._recovered))
+
+    async def _confirmed(self) -> bool:
+        """Wait for step 1; False where the partition is to be given up."""
+        while self._go_on():
+            if await self._is_owner():
+                return self._go_on()
+            await asyncio.sleep(AGAIN_S)
+        return False
+
+    async def _fenced(self, producer: PartitionProducer) -> bool:
+        """Step 2.  A broker that does not answer is asked again as long as the assignment holds."""
+        # In the thread that fences, right before it does: a revocation may have come while it waited for its turn.
+        while not await self._in_thread(lambda: self._go_on() and producer.fence()):
+            if not self._go_on() or not await self._is_owner():
+                return False
+        return True
+
+    async def _stable(self) -> dict[str, int] | None:
+        """Step 4; None where the partition is to be given up."""
+        began = time.monotonic()
+        while self._go_on():
+            found = await self._in_thread(lambda: self._group.stable(self._topics, self._partition))
+            if found is not None:
+                return found
+            waited = time.monotonic() - began
+            if waited < HANGING_S:
+                log.warning("stable offsets not known yet", partition=self._partition, waited_s=round(waited))
+            else:
+                log.error(HANGING, partition=self._partition, waited_s=round(waited))
+            await asyncio.sleep(AGAIN_S)
+        return None
+
+    def _recovered(self) -> PartitionTable | NoTable:
+        if self._changelog is None or self._path is None:
+            return NoTable()
+        began = time.monotonic()
+        table = PartitionTable(self._path)
+        try:
+            read = table.recover(self._kafka, self._changelog, self._partition, go_on=self._go_on)
+        except BaseException:
+            table.close()
+            raise
+        took = time.monotonic() - began
+        name = self._changelog.removeprefix(self._kafka.prefix)
+        metrics.RECOVERY_SECONDS.labels(name, self._partition).set(took)
+        metrics.RECOVERED.labels(name).inc(read)
+        log.info("partition recovered", partition=self._partition, records=read, seconds=round(took, 3))
+        return table
+
+    async def _in_thread(self, call: Callable[[], _T]) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(self._executor, call)

@@ -1,0 +1,219 @@
+"""Who owns a partition: the three rules of the fence (DESIGN.md, choice 4), with a real broker and late zombies."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Consumer, TopicPartition
+
+from streams.runtime import metrics
+from streams.runtime.errors import FencedError, OffsetsMovedError
+from streams.runtime.partition import bounded_commit
+from streams.runtime.partition.transactions import FencedProducer
+from tests.runtime.builders import deployed
+from tests.runtime.partition.loops import SOURCE, Bench, running
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def bench(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> Bench:
+    """A deployment of the test's own."""
+    return Bench(deployed(kafka_bootstrap, topic_prefix, tmp_path))
+
+
+def counted(metric: str, **labels: str) -> float:
+    """A counter's value now."""
+    return metrics.REGISTRY.get_sample_value(metric, labels) or 0.0
+
+
+def numbered(count: int) -> list[bytes]:
+    """The effects of so many events, each once and counted on a table that lost none."""
+    return [b"%d %d" % (n, n + 1) for n in range(count)]
+
+
+async def never() -> bool:
+    """Somebody else is the owner."""
+    return False
+
+
+def producers(bench: Bench, kind: type[FencedProducer]) -> Callable[[], FencedProducer]:
+    """The first producer is of this kind, those that follow are as in the product."""
+    kinds = [kind]
+    kafka = bench.settings.kafka
+
+    def make() -> FencedProducer:
+        return (kinds.pop() if kinds else FencedProducer)(kafka, f"{kafka.prefix}gate-0")
+
+    return make
+
+
+async def test_a_zombie_that_wakes_up_before_its_fence_gives_up_after_it(bench: Bench) -> None:
+    """Confirmed, stopped, woken after its successor took over: it fences, is not confirmed again, and stands back.
+
+    Its successor notices, takes the partition over anew in the same process, and no effect is lost or doubled.
+    """
+    asleep, awake, has_fenced = threading.Event(), threading.Event(), threading.Event()
+    answers = [True]
+
+    async def was_owner() -> bool:
+        return answers.pop() if answers else False
+
+    class Sleeper(FencedProducer):
+        """Sleeps between the confirmation and the fence."""
+
+        def fence(self) -> bool:
+            """Fence late."""
+            asleep.set()
+            awake.wait(60)
+            while not super().fence():
+                pass
+            has_fenced.set()
+            return True
+
+    zombie = bench.loop("zombie", is_owner=was_owner, make_producer=producers(bench, Sleeper))
+    successor = bench.loop("successor")
+    fenced = counted("evenpost_transactions_total", result="fenced")
+    async with running(zombie):
+        for offset in range(20):
+            zombie.put(bench.event(offset))
+        assert await asyncio.to_thread(asleep.wait, 60)
+        async with running(successor):
+            for offset in range(10):
+                successor.put(bench.event(offset))
+            await bench.stable_at(10)
+            awake.set()
+            assert await asyncio.to_thread(has_fenced.wait, 60)
+            for offset in range(10, 20):
+                successor.put(bench.event(offset))
+            await bench.stable_at(20)
+        assert not zombie.ready
+    assert counted("evenpost_transactions_total", result="fenced") == fenced + 1
+    assert await bench.effects() == numbered(20)
+    assert not bench.failed
+
+
+async def test_who_is_not_confirmed_or_was_stopped_fences_nobody(bench: Bench) -> None:
+    """No producer is even made; a revocation in that moment ends the wait."""
+    made: list[FencedProducer] = []
+
+    def make() -> FencedProducer:
+        made.append(FencedProducer(bench.settings.kafka, "never"))
+        return made[-1]
+
+    waiting = bench.loop("waiting", is_owner=never, make_producer=make)
+    stopped = bench.loop("stopped", make_producer=make)
+    await stopped.stop()
+    async with running(waiting, stopped):
+        await asyncio.sleep(0)
+    assert not made
+    assert not bench.failed
+
+
+@pytest.mark.parametrize("committed", [True, False])
+async def test_a_commit_of_which_nobody_knows_is_looked_up_behind_a_new_fence(bench: Bench, *, committed: bool) -> None:
+    """Its events are decided again only where the stable offsets say that they were not."""
+
+    class Unsure(FencedProducer):
+        """Loses the answer of its first commit."""
+
+        def finish(self) -> None:
+            """Commit or not; who asked learns nothing."""
+            if committed:
+                super().finish()
+            raise FencedError(self.transactional_id, "the answer was lost")
+
+    loop = bench.loop("loop", make_producer=producers(bench, Unsure))
+    repeated = counted("evenpost_repeated_events_total", topic=SOURCE)
+    for offset in range(10):
+        loop.put(bench.event(offset))
+    async with running(loop):
+        await bench.stable_at(10)
+        for offset in range(10, 20):
+            loop.put(bench.event(offset))
+        await bench.stable_at(20)
+    assert await bench.effects() == numbered(20)
+    assert counted("evenpost_repeated_events_total", topic=SOURCE) - repeated == (10 if committed else 0)
+    assert not bench.failed
+
+
+async def test_a_commit_that_never_comes_back_is_given_up_and_its_partition_taken_anew(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A call of librdkafka was seen to wait for ever; one that comes back late changes neither effects nor table."""
+    monkeypatch.setattr(bounded_commit, "LIMIT_S", 2.0)
+    ended = threading.Event()
+
+    class Stuck(FencedProducer):
+        """Comes back from its first commit only when the partition was taken over anew, and then finds it lost."""
+
+        def finish(self) -> None:
+            """Wait until the test says so."""
+            assert ended.wait(60)
+            super().finish()
+
+    loop = bench.loop("loop", make_producer=producers(bench, Stuck))
+    for offset in range(10):
+        loop.put(bench.event(offset))
+    async with running(loop):
+        await bench.stable_at(10)
+        ended.set()
+        loop.put(bench.event(10))
+        await bench.stable_at(11)
+    assert await bench.effects() == numbered(11)
+    assert not bench.failed
+
+
+async def test_events_that_a_former_owner_decided_emit_nothing_and_are_counted(bench: Bench) -> None:
+    """Delivered again after a restart: the stable offset says so."""
+    repeated = counted("evenpost_repeated_events_total", topic=SOURCE)
+    for name, first, last in (("first", 0, 10), ("second", 4, 15)):
+        loop = bench.loop(name)
+        for offset in range(first, last):
+            loop.put(bench.event(offset))
+        async with running(loop):
+            await bench.stable_at(last)
+    assert await bench.effects() == numbered(15)
+    assert counted("evenpost_repeated_events_total", topic=SOURCE) - repeated == 6
+
+
+async def test_offsets_that_were_set_back_under_an_owner_end_it(bench: Bench) -> None:
+    """What lies between is not in memory any more: it has to be read again, so the worker ends and says why."""
+
+    class Replaced(FencedProducer):
+        """Finds somebody else's fence in its second commit."""
+
+        def finish(self) -> None:
+            """The second time, too late."""
+            calls.append(self.transactional_id)
+            if len(calls) > 1:
+                set_back(bench, 5)
+                raise FencedError(self.transactional_id, "somebody else's")
+            super().finish()
+
+    calls: list[str] = []
+
+    loop = bench.loop("loop", make_producer=producers(bench, Replaced))
+    async with running(loop):
+        for offset in range(10):
+            loop.put(bench.event(offset))
+        await bench.stable_at(10)
+        loop.put(bench.event(10))
+        async with asyncio.timeout(30):
+            while not bench.failed:  # noqa: ASYNC110  # the loop tells by a call
+                await asyncio.sleep(0.05)
+    assert isinstance(bench.failed[0], OffsetsMovedError)
+    assert "is 5, below 10" in str(bench.failed[0])
+
+
+def set_back(bench: Bench, offset: int) -> None:
+    """As an operator would, with Kafka's own tools."""
+    consumer = Consumer(
+        {"bootstrap.servers": bench.settings.kafka.bootstrap, "group.id": f"{bench.settings.kafka.prefix}gate"}
+    )
+    consumer.commit(offsets=[TopicPartition(bench.settings.topic(SOURCE), 0, offset)], asynchronous=False)
+    consumer.close()

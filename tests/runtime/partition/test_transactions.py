@@ -1,0 +1,172 @@
+"""Fenced transactions: all of a batch or nothing, by one owner only."""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from confluent_kafka import TopicPartition
+
+from streams.runtime.errors import FencedError, TransactionAbortedError
+from streams.runtime.partition import transactions
+from streams.runtime.partition.transactions import TRANSACTION_TIMEOUT_MS, FencedProducer, GroupOffsets, Record
+from streams.runtime.settings import Settings
+from tests.runtime.builders import deployed, read, until
+
+pytestmark = pytest.mark.integration
+
+OUT = "sends.marketing"
+STATE = "gate-state"
+# The embedded broker looks for transactions that have timed out this often; a reader polls, and the machine is busy.
+ABORT_INTERVAL_S = 1.0
+LOOK_S = 1.0
+# An owner that is killed in an open transaction.
+DIES = """
+import os, signal, sys
+from streams.runtime.settings import KafkaSettings
+from streams.runtime.partition.transactions import FencedProducer
+
+bootstrap, prefix, topic = sys.argv[1:]
+producer = FencedProducer(KafkaSettings(bootstrap=bootstrap, prefix=prefix), f"{prefix}gate-0")
+while not producer.fence():
+    pass
+raw = producer._producer
+raw.begin_transaction()
+raw.produce(topic, b"half", key=b"k", partition=0)
+assert raw.flush(30) == 0
+print("open", flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.fixture
+def settings(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> Settings:
+    """A deployment of the test's own."""
+    return deployed(kafka_bootstrap, topic_prefix, tmp_path)
+
+
+class Owner:
+    """A partition's producer, and the group whose offsets it commits."""
+
+    def __init__(self, settings: Settings, *, partition: int = 0) -> None:
+        self._settings = settings
+        self.group = GroupOffsets(settings.kafka, f"{settings.kafka.prefix}gate")
+        self.producer = FencedProducer(settings.kafka, f"{settings.kafka.prefix}gate-{partition}")
+        until(self.producer.fence, "a broker that has just started fences")
+
+    def commit(self, *values: bytes, offset: int) -> int | None:
+        """One batch: these records, one state change, and the source's offset."""
+        topic = self._settings.topic
+        records = [Record(topic=topic(OUT), key=b"k", value=value, partition=0) for value in values]
+        records.append(Record(topic=topic(STATE), key=b"s", value=b"%d" % offset, partition=0))
+        offsets = {(topic("recipients.marketing"), 0): offset}
+        return self.producer.commit(records, offsets, self.group, changelog=topic(STATE))
+
+    def stable(self) -> int:
+        """The source's committed offset."""
+        name = self._settings.topic("recipients.marketing")
+        found = self.group.stable([name], 0)
+        assert found is not None
+        return found[name]
+
+
+def test_a_batch_becomes_visible_whole_with_its_offset(settings: Settings) -> None:
+    """Records, changelog and source offset; what comes back is the changelog's last offset."""
+    owner = Owner(settings)
+    assert owner.stable() == 0
+    assert owner.commit(b"1", b"2", offset=7) == 0
+    assert owner.commit(b"3", offset=8) == 2  # 1 is the first transaction's marker
+    assert [message.value() for message in read(settings, OUT)] == [b"1", b"2", b"3"]
+    assert owner.stable() == 8
+
+
+def test_an_abort_leaves_nothing_and_the_next_batch_goes(settings: Settings) -> None:
+    """A record that the broker refuses takes its whole batch along: no record, no state, no offset."""
+    owner = Owner(settings)
+    owner.commit(b"before", offset=1)
+    noise = random.Random(1).randbytes(2_000_000)  # above the topic's 1 MB, and does not compress
+    with pytest.raises(TransactionAbortedError, match="aborted"):
+        owner.commit(b"good", noise, offset=2)
+    assert owner.stable() == 1
+    aborts = 0
+    while True:  # as the partition loop does: librdkafka may need an epoch more before it goes on
+        try:
+            owner.commit(b"after", offset=3)
+            break
+        except TransactionAbortedError:
+            aborts += 1
+            assert aborts < 5
+    assert [message.value() for message in read(settings, OUT)] == [b"before", b"after"]
+    assert [message.value() for message in read(settings, STATE)] == [b"1", b"3"]
+
+
+def test_the_second_owner_shuts_the_first_out(settings: Settings) -> None:
+    """A zombie's commit changes nothing: neither records nor offset."""
+    zombie = Owner(settings)
+    zombie.commit(b"mine", offset=1)
+    successor = Owner(settings)
+    with pytest.raises(FencedError, match=r"gate-0 is fenced"):
+        zombie.commit(b"late", offset=2)
+    assert successor.stable() == 1
+    successor.commit(b"next", offset=2)
+    assert [message.value() for message in read(settings, OUT)] == [b"mine", b"next"]
+
+
+def test_a_successor_ends_what_the_first_left_open(settings: Settings) -> None:
+    """Readers don't wait for a dead owner's transaction once somebody has taken over."""
+    dead = Owner(settings)
+    raw = dead.producer._producer
+    raw.begin_transaction()
+    raw.produce(settings.topic(OUT), b"half", key=b"k", partition=0)
+    assert raw.flush(30) == 0
+    assert len(read(settings, OUT, isolation="read_uncommitted")) == 1
+    Owner(settings).commit(b"whole", offset=1)
+    assert [message.value() for message in read(settings, OUT)] == [b"whole"]
+
+
+def test_a_dead_owner_delays_readers_of_others_for_six_seconds_at_most(settings: Settings, tmp_path: Path) -> None:
+    """Killed in an open transaction and never taken over: the broker ends it, and what others wrote behind it shows."""
+    program = tmp_path / "dies.py"
+    program.write_text(DIES, encoding="utf-8")
+    kafka = settings.kafka
+    arguments = [str(kafka.bootstrap), kafka.prefix, settings.topic(OUT)]
+    dies = subprocess.run([sys.executable, program, *arguments], check=False, stdout=subprocess.PIPE, timeout=60)
+    died = time.monotonic()
+    assert (dies.returncode, dies.stdout) == (-signal.SIGKILL, b"open\n")
+    other = Owner(settings, partition=1)
+    other.commit(b"behind", offset=1)
+    assert read(settings, OUT) == []
+    until(lambda: read(settings, OUT), "the record behind the dead owner's")
+    assert time.monotonic() - died <= TRANSACTION_TIMEOUT_MS / 1000 + ABORT_INTERVAL_S + LOOK_S
+
+
+def test_a_stable_offset_is_waited_for_longer_than_one_ask(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a transaction is pending on the offset, nobody knows it; it is told once the transaction ends."""
+    owner = Owner(settings)
+    owner.commit(b"before", offset=3)
+    raw = owner.producer._producer
+    raw.begin_transaction()
+    raw.produce(settings.topic(OUT), b"half", key=b"k", partition=0)
+    position = TopicPartition(settings.topic("recipients.marketing"), 0, 7)
+    raw.send_offsets_to_transaction([position], owner.group.metadata(), 10)
+    group = GroupOffsets(settings.kafka, f"{settings.kafka.prefix}gate")
+    monkeypatch.setattr(transactions, "STABLE_ASK_S", 1.0)
+    assert group.stable([position.topic], 0) is None
+    until(lambda: group.stable([position.topic], 0) == {position.topic: 3}, "the offset before the dead transaction")
+    group.close()
+
+
+def test_a_commit_that_raises_within_a_report_is_a_fence(settings: Settings) -> None:
+    """confluent-kafka tells a fatal error by whichever exception CPython leaves it."""
+    zombie = Owner(settings)
+    zombie.commit(b"mine", offset=1)
+    Owner(settings)
+    for _ in range(3):  # once fenced, for good
+        with pytest.raises(FencedError):
+            zombie.commit(*[b"late"] * 2_000, offset=2)
+    zombie.producer.close()
