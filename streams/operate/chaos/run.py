@@ -30,9 +30,9 @@ from streams.operate.errors import FleetError
 from streams.runtime.settings import KafkaSettings, Settings
 
 READY_S: Final = 120.0
-# Seconds for the rest after the last round: a session, a recovery, and the events that are left at 100 a second.
+# Seconds for which nothing may move after the last round, until the run is judged as it stands: more than two sessions,
+# a fence, a recovery, and what the broker may take meanwhile.
 PATIENCE_S: Final = 120.0
-PATIENCE_PER_S: Final = 100.0
 GONE_S: Final = 5.0
 LOOK_S: Final = 0.5
 # At the end of the rounds about so many of the events are still to come, should rounds take less than was thought.
@@ -159,11 +159,14 @@ def _sampler(of: Settings, kind: str) -> Sampler:
 def _finish(planned: Plan, upstream: Upstream, samplers: Mapping[str, Sampler], watcher: Watcher) -> None:
     watcher.phase("the rest of the events")
     upstream.per_s = REST_PER_S
-    deadline = time.monotonic() + PATIENCE_S + planned.events / PATIENCE_PER_S
-    while not (upstream.done and sum(one.events_committed for one in samplers.values()) >= upstream.records):
+    moved, moved_at = -1, time.monotonic()
+    while not upstream.done or moved < upstream.records:
         watcher.progress(upstream.sent, samplers[DEALING].events_committed, planned.events)
-        if time.monotonic() > deadline:
-            watcher.note("not all events came to their end in time; judging what there is")
+        done = sum(one.events_committed for one in samplers.values())
+        if done > moved:
+            moved, moved_at = done, time.monotonic()
+        elif time.monotonic() - moved_at > PATIENCE_S:
+            watcher.note(f"nothing moved for {PATIENCE_S:.0f} s; judging what there is")
             return
         time.sleep(LOOK_S)
 
