@@ -192,7 +192,12 @@ VIEW_READY = _gauge(
 )
 
 # ── out ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
-OUTPUTS = _counter("evenpost_outputs_total", "Records produced, aborted ones counted as well.", "None.", "topic")
+OUTPUTS = _counter(
+    "evenpost_outputs_total",
+    "Records that are durable in Kafka, those of a transaction once it is committed.",
+    "None.",
+    "topic",
+)
 PRODUCER_QUEUE = _gauge(
     "evenpost_producer_queue_records",
     "Records in the producer's queue.",

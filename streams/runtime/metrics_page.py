@@ -19,7 +19,7 @@ _HEAD: Final = """\
 # Metrics
 
 Each worker exports them at `/metrics` on `worker.http_host`:`worker.http_port` (loopback and a free port by default;
-the address is in `data_dir/run/<member>.json`). Alert rules for what can't wait:
+the address is in `data_dir/run/<member>.health.json`). Alert rules for what can't wait:
 [alerts.yml](../deploy/prometheus/alerts.yml). Histograms have the usual `_bucket`, `_sum` and `_count`.
 
 | metric | kind | labels | what it means | what to do |

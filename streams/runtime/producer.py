@@ -56,6 +56,7 @@ class RecordProducer:
             "message_max_bytes": 8 * 1024 * 1024,
         }
         self._config = librdkafka(kafka, client_id=client_id, **(given | more))
+        self._prefix = kafka.prefix
         self._client = Client(self._config)
         self._loop: asyncio.AbstractEventLoop | None = None
         # Appended to by librdkafka's callbacks, drained by the loop; `_woken` says that the loop will look.
@@ -190,7 +191,7 @@ class RecordProducer:
                 if not future.done():
                     future.set_exception(KafkaException(error))
         for topic, number in delivered.items():
-            metrics.OUTPUTS.labels(topic).inc(number)
+            metrics.OUTPUTS.labels(topic.removeprefix(self._prefix)).inc(number)
         for (topic, name), number in failed.items():
             _failed(topic, name, number)
         metrics.PRODUCER_QUEUE.set(self._unresolved)
