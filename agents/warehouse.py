@@ -27,6 +27,7 @@ from streams.runtime.life.vitals import Condition, Vitals, turns
 from streams.runtime.metrics import BLOCK_FAILURES, BLOCKS, EVENTS, INSERT_SECONDS, ROWS
 from streams.runtime.producer import RecordProducer
 from streams.runtime.settings import Settings
+from streams.runtime.topic_admin import topic_ids
 from streams.warehouse.migrations import migrate
 from streams.warehouse.rows import Record, Refused
 from streams.warehouse.writer import Block, Writer, plan_metadata, read_plan
@@ -100,7 +101,8 @@ class Warehouse:
             on_assign=self._assigned,
             on_revoke=self._revoked,
         )
-        self._topic_id = self._reader.topic_id(settings.topic(topics.DELIVERIES.name))
+        deliveries = settings.topic(topics.DELIVERIES.name)
+        self._topic_id = topic_ids(settings, [deliveries])[deliveries]
 
     def _assigned(self, partitions: list[TopicPartition]) -> None:
         starts: list[TopicPartition] = []

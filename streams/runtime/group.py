@@ -161,15 +161,6 @@ class GroupReader:
         """Within `on_assign`: start at these offsets."""
         self._consumer.assign(list(partitions))
 
-    def topic_id(self, topic: str) -> str:
-        """The id that Kafka gave the topic when it was made (KIP-516)."""
-        from confluent_kafka import TopicCollection  # noqa: PLC0415  # only here
-        from confluent_kafka.admin import AdminClient  # noqa: PLC0415  # as above
-
-        admin = AdminClient(librdkafka(self._settings.kafka))
-        described = admin.describe_topics(TopicCollection([topic]))[topic].result(TIMEOUT_S)
-        return str(described.topic_id)
-
     def close(self) -> None:
         """Stop reading; a static member's partitions wait for it, any other leaves the group."""
         self._consumer.close()
