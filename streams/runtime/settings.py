@@ -1,6 +1,7 @@
 """Settings: one tree, read from `evenpost.toml` and overridden by `EVENPOST_…` variables.
 
-`EVENPOST_KAFKA__BOOTSTRAP` sets `kafka.bootstrap`.  No worker listens beyond loopback.
+`EVENPOST_KAFKA__BOOTSTRAP` sets `kafka.bootstrap`.  No worker listens beyond loopback unless
+`worker.http_host` says so.
 Secrets are files below `data_dir/keys` by default (made at first use) or given as values, and are masked when shown.
 """
 
@@ -118,8 +119,9 @@ class MailSettings(Section):
 class WorkerSettings(Section):
     """How a worker is watched and how it ends.
 
-    `http_port` 0 takes a free one (it is in `run/<member>.json`); `static_membership` lets a worker that restarts
-    within `kafka.session_timeout_s` come back to what it had; `sigterm` names which of the two ends SIGTERM asks for.
+    `http_port` 0 takes a free one (it is in `run/<member>.health.json`); `static_membership` lets a worker that
+    restarts within `kafka.session_timeout_s` come back to what it had; `sigterm` names which of the two ends SIGTERM
+    asks for.
     `tries` is how often an event whose handling raises is tried; when of the latest events more than `fuse_share` end
     in dead-letters that way, the worker stops.  `stalled_s`: where lag grows and the position doesn't for so long, it
     exits (unset: the role's own figure).
