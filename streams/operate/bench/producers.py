@@ -1,7 +1,6 @@
 """Producers of a partition's loop, for the bench: one that tells the meter what is done, and one without transactions.
 
-The one of `streams.operate` that knows confluent-kafka: what transactions cost is measured against a producer that
-differs in nothing else.
+What transactions cost is measured against a producer that differs in nothing else: hence confluent-kafka here.
 """
 
 import time

@@ -7,7 +7,6 @@ docs/performance.md).  The one file of `streams.operate` that knows Faust, becau
 """
 
 import asyncio
-from pathlib import Path
 from typing import Any, Final
 
 import faust
@@ -54,7 +53,7 @@ def _app(task: Task, settings: Settings) -> faust.App:
         settings.topic(task.run),
         broker=[URL(f"aiokafka://{server}") for server in str(settings.kafka.bootstrap).split(",")],
         store="rocksdb://?driver=rocksdict",
-        datadir=str(Path(datadir)),
+        datadir=str(datadir),
         key_serializer="raw",
         value_serializer="raw",
         topic_partitions=PARTITIONS,

@@ -1,4 +1,4 @@
-"""What is measured: workloads, the sides that do each of them, and the ratios that must come of it.
+"""What is measured: workloads, and the sides that do each of them.
 
 Each side of a workload means the same: every event once, what it causes durable before it counts as done, and its
 offset committed within a second.
