@@ -7,6 +7,7 @@ from pathlib import Path
 
 TABLE = Path(__file__).parents[2] / "docs" / "adr" / "0005-faust-pitfalls.md"
 HERE = Path(__file__).parent
+RUNTIME = Path(__file__).parents[2] / "streams" / "runtime"
 NUMBERS = {str(number) for number in range(1, 23)} | {"17a"}
 
 
@@ -41,6 +42,13 @@ def test_each_names_a_test_of_the_stock_behaviour_and_one_of_ours() -> None:
     """And each of these tests exists where the table says."""
     assert [gone for row in rows() for cell in (row[3], row[4]) for gone in missing(cell)] == []
     assert all("stock/" in row[3] and "stock/" not in row[4] for row in rows())
+
+
+def test_each_file_that_puts_right_is_there() -> None:
+    """The table names files below `streams/runtime`; one that was moved is named where it is now."""
+    named = [path for row in rows() for path in re.findall(r"`([\w/]+\.py)`", row[2])]
+    assert named
+    assert [path for path in named if not (RUNTIME / path).is_file()] == []
 
 
 def test_none_is_open() -> None:
