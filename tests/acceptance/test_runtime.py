@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(3600)]
 SESSION_TIMEOUT_S: Final = 12.0
 PARTITIONS: Final = 24
 WORKERS: Final = 3
-# The limits, in seconds.
+# What docs/runtime-guarantees.md promises, in seconds.
 FAILOVER_S: Final = 20.0
 GAP_S: Final = 10.0
 

@@ -31,8 +31,8 @@ from streams.runtime.topic_admin import apply_topics
 GATE_PARTITIONS: Final = 12
 LOOKUPS: Final = 200_000
 PERSONS_COMPARED: Final = 10_000
-# With ten millions of each: mail stands still for no longer than at a restart of the broker, a worker fits a container of
-# 1 GB, and a lookup is little beside the 200 us that a decision takes.
+# With ten millions of each: mail stands still for no longer than at a broker's restart, a worker fits a container of 1 GB,
+# and a lookup is little beside the 200 us that a decision takes.
 READY_LIMIT_S: Final = 30.0
 RECOVERY_LIMIT_S: Final = 60.0
 RSS_LIMIT: Final = 1_000_000_000

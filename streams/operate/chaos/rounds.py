@@ -10,7 +10,7 @@ from streams.operate.chaos.crew import Crew
 from streams.operate.chaos.plan import Kind, Round
 from streams.operate.chaos.worker import stop_file
 
-# Seconds that the broker is away (the figure).
+# Seconds that the broker is away: longer than a session of 12 s.
 AWAY_S: Final = 15.0
 # Seconds for a worker to come to its next commit and stop there: busy partitions commit many times a second, but the
 # round before may have left it to wait for a broker or a rebalance.
