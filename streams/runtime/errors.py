@@ -5,7 +5,6 @@ RuntimeFault
 ├── TransactionAbortedError   nothing of the batch happened: decide it again
 │   └── RecordRefusedError    as above, for a record that no broker will ever take: find its event
 ├── ForbiddenError            the cluster does not let us own a partition: no time mends that
-├── OffsetsMovedError         the group's offsets went back under its owner's feet: read from there again
 ├── LostEventError            an event has no owner in the generation it was read in: nothing may be committed past it
 ├── FuseBlownError            too many events end in dead letters by an error of ours: a person must look
 ├── MemberTakenError          another process joined the group under this member's name: this one ends
@@ -54,16 +53,6 @@ class ForbiddenError(RuntimeFault):
         super().__init__(
             f"{name!r} may not own its partition: {reason}; give the worker's principal Write and Describe on "
             "TransactionalId, Read on Group, and Write on the topics of its role"
-        )
-
-
-class OffsetsMovedError(RuntimeFault):
-    """Somebody set the group's offset back while its owner worked; what lies between is not in memory any more."""
-
-    def __init__(self, topic: str, partition: int, *, found: int, known: int) -> None:
-        super().__init__(
-            f"the group's offset of {topic}[{partition}] is {found}, below {known}, which was committed: it was set "
-            "back by hand; the worker ends so that it reads from there again"
         )
 
 

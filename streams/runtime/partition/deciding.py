@@ -156,6 +156,8 @@ class Deciding:
         if release:
             with self._table.savepoint():
                 outputs += self._decider.release(now, limit=release)
+        for topic, offset in _ends(batch).items():
+            self._table.reach(self._names[topic], offset)
         if self._changelog is not None:
             decided.records = [
                 Record(topic=self._changelog, key=key, value=value, partition=self._partition)
@@ -211,3 +213,8 @@ class Deciding:
             except Exception:
                 log.exception("event could not be rejected either", topic=received.topic, offset=received.offset)
         return [self._decider.bury(received, failure)]
+
+
+def _ends(batch: Sequence[Any]) -> dict[str, int]:
+    """Behind the last event of each topic."""
+    return {message.topic: message.offset + 1 for message in batch}

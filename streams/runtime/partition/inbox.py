@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from streams.runtime import metrics
-from streams.runtime.errors import OffsetsMovedError
 
 
 class Inbox:
@@ -73,13 +72,9 @@ class Inbox:
 
     # ── offsets ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def begin_at(self, stable: Mapping[str, int], *, partition: int) -> None:
-        """The stable offsets behind our fence.  Raises OffsetsMovedError where one went back."""
-        for topic, offset in stable.items():
-            known = self._floor.get(topic, 0)
-            if offset < known:
-                raise OffsetsMovedError(topic, partition, found=offset, known=known)
-        self._floor = dict(stable)
+    def begin_at(self, floor: Mapping[str, int]) -> None:
+        """What is known behind our fence; what this owner saw committed stays so, whatever is told now."""
+        self._floor = {topic: max(offset, self._floor.get(topic, 0)) for topic, offset in floor.items()}
 
     def committed(self, offsets: Mapping[str, int]) -> None:
         """A batch up to these offsets is committed."""

@@ -130,7 +130,7 @@ class PartitionLoop:
         try:
             while (taken := await self._taking.take()) is not None:
                 try:
-                    self._inbox.begin_at(taken.stable, partition=self.partition)
+                    self._inbox.begin_at(taken.floor)
                     self.ready = True
                     await self._decide_all(taken)
                 except FencedError as error:

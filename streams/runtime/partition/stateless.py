@@ -12,6 +12,13 @@ class NoTable:
         """Nothing is written, so nothing is taken back."""
         yield
 
+    def reach(self, topic: str, offset: int) -> None:
+        """Only the group's offsets remember it."""
+
+    def reached(self) -> dict[str, int]:
+        """As above."""
+        return {}
+
     def changes(self) -> list[tuple[bytes, bytes | None]]:
         """None, ever."""
         return []

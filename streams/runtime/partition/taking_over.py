@@ -4,8 +4,10 @@
 2. A new producer fences: the former owner's transaction ends, and it never commits again.
 3. The assignment is confirmed once more.  A process that was stopped between 1 and 2 and woke up late has just fenced
    its successor; it gives its producer up here, begins at 1, and the successor takes over anew.
-4. The group's stable offsets say which events count as decided: asked for until no transaction is pending on them.
+4. The group's stable offsets are asked for until no transaction is pending on them.
 5. The table is recovered up to its changelog's end.
+6. Decided is what lies below the stable offsets or below what the table itself has reached, whichever is higher: a
+   coordinator that was restarted can tell offsets from before its restart (ADR 8).
 
 Who is told to stop fences no more, and stops after the step it is in.  What takes long for the broker's sake (a broker
 that is away) is asked for again, without end: the worker lives on, and who watches it sees a position that stands.
@@ -13,7 +15,7 @@ that is away) is asked for again, without end: the worker lives on, and who watc
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,10 +48,10 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, kw_only=True)
 class Taken:
-    """A partition that is ours: fenced, its stable offsets known, its table recovered."""
+    """A partition that is ours: fenced, its table recovered; `floor`: each source (full name) is decided below it."""
 
     producer: PartitionProducer
-    stable: dict[str, int]
+    floor: dict[str, int]
     table: PartitionTable | NoTable
 
     def give_up(self) -> None:
@@ -117,7 +119,18 @@ class TakingOver:
         stable = await self._stable()
         if stable is None:
             return None
-        return Taken(producer=producer, stable=stable, table=await self._in_thread(self._recovered))
+        table = await self._in_thread(self._recovered)
+        return Taken(producer=producer, floor=self._floor(stable, table.reached()), table=table)
+
+    def _floor(self, stable: Mapping[str, int], reached: Mapping[str, int]) -> dict[str, int]:
+        floor = dict(stable)
+        for topic, offset in stable.items():
+            own = reached.get(topic.removeprefix(self._kafka.prefix), 0)
+            if own > offset:
+                where = {"topic": topic, "partition": self._partition}
+                log.warning("the group's offset is behind the table's", **where, group=offset, reached=own)
+                floor[topic] = own
+        return floor
 
     async def _confirmed(self) -> bool:
         """Wait for step 1; False where the partition is to be given up."""

@@ -29,9 +29,12 @@ __all__ = ["PartitionTable", "RecoveryError"]
 
 log = structlog.get_logger(__name__)
 
-# Below every key of ours: table keys start with a letter.
+# Below every key of a decider's: those start with a letter.  The first two are this copy's alone.
 _OFFSET_KEY: Final = b"\x00offset"
 _SEEN_KEY: Final = b"\x00seen"
+_SOURCE: Final = b"\x00source/"
+# A partition has three sources at the gate, one elsewhere.
+_SOURCES: Final = 100
 # Behind every key with a prefix: our keys are text.
 _LAST: Final = b"\xff"
 _MISSING: Final = object()
@@ -143,6 +146,17 @@ class PartitionTable:
             raise
         finally:
             self._undo = None
+
+    def reach(self, topic: str, offset: int) -> None:
+        """Note, beside what the batch wrote, that the source `topic` is decided up to `offset`."""
+        self._overlay[_SOURCE + topic.encode()] = b"%d" % offset
+
+    def reached(self) -> dict[str, int]:
+        """Up to which offset each source is decided, by what is committed here."""
+        found: dict[str, int] = {}
+        for key, value in self.scan(_SOURCE, limit=_SOURCES):
+            found[key.removeprefix(_SOURCE).decode()] = int(value)
+        return found
 
     def changes(self) -> list[tuple[bytes, bytes | None]]:
         """The overlay, for the changelog.  Raises StoreError once anything that was asked could not be read."""

@@ -11,7 +11,7 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 
 from streams.runtime import metrics
-from streams.runtime.errors import FencedError, OffsetsMovedError
+from streams.runtime.errors import FencedError
 from streams.runtime.partition import bounded_commit
 from streams.runtime.partition.transactions import FencedProducer
 from tests.runtime.builders import deployed
@@ -181,33 +181,20 @@ async def test_events_that_a_former_owner_decided_emit_nothing_and_are_counted(b
     assert counted("evenpost_repeated_events_total", topic=SOURCE) - repeated == 6
 
 
-async def test_offsets_that_were_set_back_under_an_owner_end_it(bench: Bench) -> None:
-    """What lies between is not in memory any more: it has to be read again, so the worker ends and says why."""
-
-    class Replaced(FencedProducer):
-        """Finds somebody else's fence in its second commit."""
-
-        def finish(self) -> None:
-            """The second time, too late."""
-            calls.append(self.transactional_id)
-            if len(calls) > 1:
-                set_back(bench, 5)
-                raise FencedError(self.transactional_id, "somebody else's")
-            super().finish()
-
-    calls: list[str] = []
-
-    loop = bench.loop("loop", make_producer=producers(bench, Replaced))
+async def test_offsets_that_went_back_change_nothing(bench: Bench) -> None:
+    """A coordinator that tells old offsets, or an operator's reset: the table knows what it has decided (ADR 8)."""
+    loop = bench.loop("loop")
     async with running(loop):
         for offset in range(10):
             loop.put(bench.event(offset))
         await bench.stable_at(10)
-        loop.put(bench.event(10))
-        async with asyncio.timeout(30):
-            while not bench.failed:  # noqa: ASYNC110  # the loop tells by a call
-                await asyncio.sleep(0.05)
-    assert isinstance(bench.failed[0], OffsetsMovedError)
-    assert "is 5, below 10" in str(bench.failed[0])
+    set_back(bench, 5)
+    again = bench.loop("another-disk")
+    async with running(again):
+        for offset in range(5, 12):
+            again.put(bench.event(offset))
+        await bench.stable_at(12)
+    assert [value.split()[0] for value in await bench.effects()] == [b"%d" % offset for offset in range(12)]
 
 
 def set_back(bench: Bench, offset: int) -> None:
