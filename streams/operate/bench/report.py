@@ -14,7 +14,7 @@ from streams.operate.bench import verdict
 from streams.operate.bench.latency import Latency
 from streams.operate.bench.run import Benched, Progress, Ran
 from streams.operate.bench.workloads import WORKLOADS, percentile
-from streams.operate.demo.checks import Check
+from streams.operate.checks import Check, summary
 
 WIDTH: Final = 110
 WORDS: Final = {
@@ -58,7 +58,7 @@ def show(console: Console, benched: Benched, judged: list[Check]) -> None:
     parts = [_rates(benched)] if benched.sides else []
     if isinstance(benched.latency, Latency):
         parts.append(_latency(benched.latency))
-    for part in (*parts, _checks(judged), _verdict(judged)):
+    for part in (*parts, _checks(judged), Text(*summary(judged))):
         console.print(part)
         console.print()
 
@@ -113,10 +113,3 @@ def _checks(judged: list[Check]) -> RenderableType:
         bound = "≥" if " / " in one.name else "≤"
         table.add_row(mark, escape(one.name), f"{one.value:g}", f"{bound} {one.limit:g}", f"[dim]{escape(one.note)}[/]")
     return table
-
-
-def _verdict(judged: list[Check]) -> RenderableType:
-    failed = sum(not one.ok for one in judged)
-    if failed:
-        return Text(f"✗ {failed} of {len(judged)} checks failed", style="bold red")
-    return Text(f"✓ all {len(judged)} checks hold", style="bold green")

@@ -21,7 +21,7 @@ from schemas import topics
 from streams.operate.bench import stage, state_records
 from streams.operate.bench.state_probe import Found, Probe
 from streams.operate.bench.workloads import percentile
-from streams.operate.demo.checks import Check, check
+from streams.operate.checks import Check, check
 from streams.operate.settings_tree import environment
 from streams.runtime.bulk_writing import write
 from streams.runtime.children import spawn
@@ -31,7 +31,7 @@ from streams.runtime.topic_admin import apply_topics
 GATE_PARTITIONS: Final = 12
 LOOKUPS: Final = 200_000
 PERSONS_COMPARED: Final = 10_000
-# With ten millions of each: mail stands still for no longer than at a broker's restart, a worker fits a container of 1 GB,
+# With ten millions of each: mail stands still no longer than at a broker's restart, a worker fits a container of 1 GB,
 # and a lookup is little beside the 200 us that a decision takes.
 READY_LIMIT_S: Final = 30.0
 RECOVERY_LIMIT_S: Final = 60.0

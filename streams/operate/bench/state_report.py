@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from streams.operate.bench.state import STEPS, Result
+from streams.operate.checks import summary
 
 WIDTH: Final = 110
 
@@ -48,13 +49,7 @@ def show(console: Console, result: Result) -> None:
         checks.add_row(
             f"{mark} {escape(one.name)}", f"{one.value:,g}", f"≤ {one.limit:,g}", f"[dim]{escape(one.note)}[/]"
         )
-    failed = sum(not one.ok for one in result.checks)
-    verdict = (
-        Text(f"✗ {failed} of {len(result.checks)} checks failed", style="bold red")
-        if failed
-        else Text(f"✓ all {len(result.checks)} checks hold", style="bold green")
-    )
-    for part in (figures, checks, verdict):
+    for part in (figures, checks, Text(*summary(result.checks))):
         console.print(part)
         console.print()
 

@@ -14,7 +14,7 @@ import psutil
 from streams.operate.bench.latency import BUSY_PER_S, Latency
 from streams.operate.bench.run import Benched
 from streams.operate.bench.workloads import PARTITIONS, Measured, Side, Workload, percentile
-from streams.operate.demo.checks import Check, check
+from streams.operate.checks import Check, check
 from streams.runtime.partition.window import WINDOW_S
 
 # Of what, to what, at least: a prototype reached 1.4, 3.1 and 2.4 of stock; below these, something was lost on the way.

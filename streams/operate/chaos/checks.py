@@ -15,7 +15,7 @@ from streams.operate.chaos import events
 from streams.operate.chaos.evidence import Evidence, Found, Offsets, PlainFound, Source
 from streams.operate.chaos.rounds import Struck
 from streams.operate.chaos.sampler import Sample
-from streams.operate.demo.checks import Check, check
+from streams.operate.checks import Check, check
 from streams.runtime.observer import Place
 
 # Differences that a note names.

@@ -9,13 +9,14 @@ from rich.table import Table
 from rich.text import Text
 
 from streams.operate.chaos.run import Survived
+from streams.operate.checks import summary
 
 WIDTH: Final = 100
 
 
 def show(console: Console, found: Survived) -> None:
     """Print it."""
-    for part in (_kinds(found), _numbers(found), _checks(found), _verdict(found)):
+    for part in (_kinds(found), _numbers(found), _checks(found), Text(*summary(found.checks))):
         console.print(part)
         console.print()
 
@@ -59,10 +60,3 @@ def _checks(found: Survived) -> RenderableType:
         mark = "[green]✓[/]" if one.ok else "[bold red]✗[/]"
         table.add_row(mark, escape(one.name), f"{one.value:g}", f"{one.limit:g}", f"[dim]{escape(one.note)}[/]")
     return table
-
-
-def _verdict(found: Survived) -> RenderableType:
-    failed = sum(not one.ok for one in found.checks)
-    if failed:
-        return Text(f"✗ {failed} of {len(found.checks)} checks failed", style="bold red")
-    return Text(f"✓ all {len(found.checks)} checks hold", style="bold green")

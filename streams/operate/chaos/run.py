@@ -25,7 +25,7 @@ from streams.operate.chaos.plan import Kind, Plan
 from streams.operate.chaos.rounds import Rounds, Struck
 from streams.operate.chaos.sampler import Sampler
 from streams.operate.chaos.upstream import REST_PER_S, Upstream
-from streams.operate.demo.checks import Check
+from streams.operate.checks import Check
 from streams.operate.errors import FleetError
 from streams.runtime.settings import KafkaSettings, Settings
 

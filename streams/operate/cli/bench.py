@@ -1,17 +1,14 @@
 """`evenpost bench`: what the runtime can do on this machine, measured and checked."""
 
-import shutil
-import sys
 import tempfile
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import typer
 from rich.console import Console
 
-from streams.operate.cli import bench_state
-from streams.operate.cli.terminal import say, settings
+from streams.operate.cli import bench_state, proving
+from streams.operate.cli.terminal import settings
 from streams.operate.errors import UsageFault
 
 app = typer.Typer(no_args_is_help=True)
@@ -40,9 +37,7 @@ def runtime(
         typer.Option("--workload", help="Only this one: raw, table, send, ack or latency; may be given again."),
     ] = None,
     rounds: Annotated[int, typer.Option("--rounds", min=1, max=50, help="How often each side runs.")] = 3,
-    json: Annotated[
-        bool, typer.Option("--json", help="End with one JSON line on stdout; the report on stderr.")
-    ] = False,
+    json: proving.ProofFlag = False,
 ) -> None:
     """Rates of this runtime and of stock Faust side by side: raw, table, send, ack; then latencies.
 
@@ -71,12 +66,8 @@ def runtime(
         ok = all(one.ok for one in judged)
     finally:
         if ok:
-            shutil.rmtree(folder, ignore_errors=True)
+            proving.remove(folder)
         else:
-            say(f"logs are in {folder}")
+            proving.leave(folder)
     report.show(Console(stderr=json, width=report.WIDTH, emoji=False), benched, judged)
-    if json:
-        line = {"ok": ok, "checks": [one.line() for one in judged], "figures": verdict.figures(benched)}
-        sys.stdout.write(msgspec.json.encode(line).decode() + "\n")
-    if not ok:
-        raise typer.Exit(1)
+    proving.end(judged, verdict.figures(benched), json=json)

@@ -1,16 +1,14 @@
 """`evenpost bench state`: how much state a worker bears, and how soon it is ready with it."""
 
-import shutil
-import sys
 import tempfile
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import typer
 from rich.console import Console
 
-from streams.operate.cli.terminal import say, settings
+from streams.operate.cli import proving
+from streams.operate.cli.terminal import settings
 
 
 def register(app: typer.Typer) -> None:
@@ -26,9 +24,7 @@ def state(
     persons: Annotated[
         int, typer.Option("--persons", min=1_000, max=100_000_000, help="Persons in the gate's table.")
     ] = 1_000_000,
-    json: Annotated[
-        bool, typer.Option("--json", help="End with one JSON line on stdout; the report on stderr.")
-    ] = False,
+    json: proving.ProofFlag = False,
 ) -> None:
     """The suppression list and the gate's table: time until ready with and without a disk, memory, lookups.
 
@@ -49,12 +45,8 @@ def state(
         done = True
     finally:
         if done:
-            shutil.rmtree(folder, ignore_errors=True)
+            proving.remove(folder)
         else:
-            say(f"logs are in {folder}")
+            proving.leave(folder)
     state_report.show(Console(stderr=json, width=state_report.WIDTH, emoji=False), result)
-    if json:
-        line = {"ok": result.ok, "checks": [one.line() for one in result.checks], "figures": result.figures}
-        sys.stdout.write(msgspec.json.encode(line).decode() + "\n")
-    if not result.ok:
-        raise typer.Exit(1)
+    proving.end(result.checks, result.figures, json=json)

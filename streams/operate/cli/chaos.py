@@ -1,23 +1,15 @@
 """`evenpost chaos`: break what can break, and prove that nothing came of it."""
 
-import shutil
-import signal
-import sys
-from pathlib import Path
-from types import FrameType
-from typing import Annotated, Any
+from typing import Annotated
 
-import msgspec
 import typer
 from rich.console import Console
 
+from streams.operate.cli import proving
 from streams.operate.cli.terminal import say
 from streams.operate.errors import UsageFault
 
 app = typer.Typer(no_args_is_help=True)
-
-# What a shell reports of a program that Ctrl-C ended.
-_INTERRUPTED = 130
 
 
 @app.callback()
@@ -43,9 +35,7 @@ def runtime(
         list[str] | None, typer.Option("--only", metavar="KIND", help="Draw from these kinds alone; may be repeated.")
     ] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the temporary folder.")] = False,
-    json: Annotated[
-        bool, typer.Option("--json", help="End with one JSON line on stdout; the report on stderr.")
-    ] = False,
+    json: proving.ProofFlag = False,
 ) -> None:
     """Kill, stop, add and remove workers and the broker under load; audit every event's effect.
 
@@ -62,8 +52,7 @@ def runtime(
         planned = plan.make(seed=seed, rounds=rounds, workers=workers, events=events, kinds=kinds)
     except ValueError as error:
         raise UsageFault(f"--only: {error}; kinds are {', '.join(plan.Kind)}") from None
-    for sign in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(sign, _interrupt)
+    proving.interruptible()
     logs.configure("ERROR")  # upstream's producer says which records the broker's absence kept; they are sent again
     folder = run.make_folder()
     base = run.settings(folder, partitions=partitions, session_timeout_s=session_timeout_s)
@@ -73,34 +62,17 @@ def runtime(
             found = run.torment(base, planned, watcher)
     except KeyboardInterrupt:
         say("interrupted; everything was stopped")
-        _leave(folder, passing=not keep)
-        raise typer.Exit(_INTERRUPTED) from None
+        if keep:
+            proving.leave(folder)
+        else:
+            proving.remove(folder)
+        raise typer.Exit(proving.INTERRUPTED) from None
     except BaseException:
-        _leave(folder, passing=False)
+        proving.leave(folder)
         raise
     report.show(Console(stderr=json, width=report.WIDTH, emoji=False), found)
-    _leave(folder, passing=found.ok and not keep)
-    if json:
-        line: dict[str, Any] = {
-            "ok": found.ok,
-            "checks": [one.line() for one in found.checks],
-            "figures": found.figures,
-        }
-        sys.stdout.write(msgspec.json.encode(line).decode() + "\n")
-    if not found.ok:
-        raise typer.Exit(1)
-
-
-def _leave(folder: Path, *, passing: bool) -> None:
-    """Remove what was only passing; say where the rest is: data, and each worker's words."""
-    if passing:
-        shutil.rmtree(folder, ignore_errors=True)
+    if found.ok and not keep:
+        proving.remove(folder)
     else:
-        say(f"data and logs are in {folder}")
-
-
-def _interrupt(number: int, _: FrameType | None) -> None:
-    """End in order; a second Ctrl-C must not break that off."""
-    for sign in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(sign, signal.SIG_IGN)
-    raise KeyboardInterrupt(number)
+        proving.leave(folder)
+    proving.end(found.checks, found.figures, json=json)

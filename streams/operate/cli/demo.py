@@ -1,20 +1,13 @@
 """`evenpost demo`: the whole engine on one machine, against a simulated receiver, with a report that proves itself."""
 
-import shutil
-import signal
-import sys
 from pathlib import Path
-from types import FrameType
-from typing import Annotated, Any
+from typing import Annotated
 
-import msgspec
 import typer
 from rich.console import Console
 
+from streams.operate.cli import proving
 from streams.operate.cli.terminal import say, settings
-
-# What a shell reports of a program that Ctrl-C ended.
-_INTERRUPTED = 130
 
 
 def register(app: typer.Typer) -> None:
@@ -32,9 +25,7 @@ def demo(
         Path | None, typer.Option("--data-dir", metavar="DIR", help="A new folder for all data; it stays.")
     ] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the temporary folder.")] = False,
-    json: Annotated[
-        bool, typer.Option("--json", help="End with one JSON line on stdout; the report on stderr.")
-    ] = False,
+    json: proving.ProofFlag = False,
 ) -> None:
     """Deliver six campaigns of three tenants over eight IPs to a simulated receiver, and prove what came of it.
 
@@ -44,8 +35,7 @@ def demo(
     from streams.operate.demo.run import demonstrate
     from streams.operate.demo.screen import Screen
 
-    for sign in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(sign, _interrupt)
+    proving.interruptible()
     folder = stage.make_folder(data_dir)
     passing = data_dir is None and not keep
     try:
@@ -53,34 +43,17 @@ def demo(
             found = demonstrate(settings(), folder, screen, recipients=recipients, seed=seed)
     except KeyboardInterrupt:
         say("interrupted; everything was stopped")
-        _leave(folder, passing=passing)
-        raise typer.Exit(_INTERRUPTED) from None
+        if passing:
+            proving.remove(folder)
+        else:
+            proving.leave(folder)
+        raise typer.Exit(proving.INTERRUPTED) from None
     except BaseException:
-        _leave(folder, passing=False)
+        proving.leave(folder)
         raise
     report.show(Console(stderr=json, width=report.WIDTH, emoji=False), found)
-    _leave(folder, passing=passing and found.ok)
-    if json:
-        line: dict[str, Any] = {
-            "ok": found.ok,
-            "checks": [one.line() for one in found.checks],
-            "figures": found.figures,
-        }
-        sys.stdout.write(msgspec.json.encode(line).decode() + "\n")
-    if not found.ok:
-        raise typer.Exit(1)
-
-
-def _leave(folder: Path, *, passing: bool) -> None:
-    """Remove what was only passing; say where the rest is: data, the simulator's log, each member's words."""
-    if passing:
-        shutil.rmtree(folder, ignore_errors=True)
+    if passing and found.ok:
+        proving.remove(folder)
     else:
-        say(f"data and logs are in {folder}")
-
-
-def _interrupt(number: int, _: FrameType | None) -> None:
-    """End in order; a second Ctrl-C must not break that off."""
-    for sign in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(sign, signal.SIG_IGN)
-    raise KeyboardInterrupt(number)
+        proving.leave(folder)
+    proving.end(found.checks, found.figures, json=json)

@@ -7,11 +7,10 @@ compared, or what is wrong.
 import random
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from typing import Any, Final
-
-import msgspec
+from typing import Final
 
 from schemas.events import Send
+from streams.operate.checks import Check, check
 from streams.operate.demo import scene
 from streams.operate.demo.evidence import Evidence, Place
 from streams.operate.demo.plan import Plan
@@ -22,25 +21,6 @@ from streams.spread.check import WINDOW_BOUND, worst_window_deviation
 _NAMED: Final = 3
 
 Group = tuple[int, str, str]  # gate partition, pool, provider
-
-
-class Check(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that must hold."""
-
-    name: str
-    value: float
-    limit: float
-    note: str = ""
-    ok: bool = True
-
-    def line(self) -> dict[str, Any]:
-        """As every command's JSON line has it."""
-        return {"name": self.name, "value": self.value, "limit": self.limit, "ok": self.ok}
-
-
-def check(name: str, value: float, limit: float, note: str) -> Check:
-    """The check of a value that must not be above its limit."""
-    return Check(name=name, value=value, limit=limit, note=note, ok=value <= limit)
 
 
 def of_evidence(plan: Plan, evidence: Evidence) -> list[Check]:

@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from streams.operate.checks import summary
 from streams.operate.demo import checks, scene
 from streams.operate.demo.run import Demonstrated
 from streams.operate.demo.screen import COLOURS
@@ -20,7 +21,7 @@ _BAR: Final = 14
 
 def show(console: Console, found: Demonstrated) -> None:
     """Print it."""
-    for part in (_campaigns(found), _spread(found), _speed(found), _checks(found), _verdict(found)):
+    for part in (_campaigns(found), _spread(found), _speed(found), _checks(found), Text(*summary(found.checks))):
         console.print(part)
         console.print()
 
@@ -108,10 +109,3 @@ def _checks(found: Demonstrated) -> RenderableType:
         mark = "[green]✓[/]" if one.ok else "[bold red]✗[/]"
         table.add_row(mark, escape(one.name), f"{one.value:g}", f"{one.limit:g}", f"[dim]{escape(one.note)}[/]")
     return table
-
-
-def _verdict(found: Demonstrated) -> RenderableType:
-    failed = sum(not one.ok for one in found.checks)
-    if failed:
-        return Text(f"✗ {failed} of {len(found.checks)} checks failed", style="bold red")
-    return Text(f"✓ all {len(found.checks)} checks hold", style="bold green")

@@ -18,8 +18,8 @@ from typing import Any, Final
 import msgspec
 import psutil
 
+from streams.operate.checks import Check
 from streams.operate.demo import checks, evidence, figures, plan, signatures, stage, upstream, watch
-from streams.operate.demo.checks import Check
 from streams.operate.demo.evidence import Evidence
 from streams.operate.demo.figures import Pace
 from streams.operate.demo.plan import Plan

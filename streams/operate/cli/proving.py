@@ -1,0 +1,58 @@
+"""What the commands that prove something (demo, bench, chaos) do alike, beside their reports.
+
+1. Ctrl-C ends them in order, once.
+2. A folder that was only passing is removed; one that tells of a failure stays, and is named.
+3. With `--json` they end with one line on stdout, `{"ok", "checks", "figures"}`; the report is on stderr.
+4. The exit code is 0 only where every check holds.
+"""
+
+import shutil
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any, Final
+
+import msgspec
+import typer
+
+from streams.operate.checks import Check
+from streams.operate.cli.terminal import say
+
+ProofFlag = Annotated[bool, typer.Option("--json", help="End with one JSON line on stdout; the report on stderr.")]
+
+# What a shell reports of a program that Ctrl-C ended.
+INTERRUPTED: Final = 130
+
+
+def interruptible() -> None:
+    """Have the first SIGINT or SIGTERM raise KeyboardInterrupt, and no second one break the orderly end off."""
+    for sign in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(sign, _interrupt)
+
+
+def _interrupt(number: int, _: FrameType | None) -> None:
+    for sign in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(sign, signal.SIG_IGN)
+    raise KeyboardInterrupt(number)
+
+
+def remove(folder: Path) -> None:
+    """Remove what was only passing."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def leave(folder: Path) -> None:
+    """Keep data and the processes' words, and say where they are."""
+    say(f"data and logs are in {folder}")
+
+
+def end(checks: Sequence[Check], figures: Mapping[str, Any], *, json: bool) -> None:
+    """The JSON line where asked for, and the exit code."""
+    ok = all(one.ok for one in checks)
+    if json:
+        line = {"ok": ok, "checks": [one.line() for one in checks], "figures": figures}
+        sys.stdout.write(msgspec.json.encode(line).decode() + "\n")
+    if not ok:
+        raise typer.Exit(1)
