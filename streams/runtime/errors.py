@@ -6,6 +6,7 @@ RuntimeFault
 │   └── RecordRefusedError    as above, for a record that no broker will ever take: find its event
 ├── ForbiddenError            the cluster does not let us own a partition: no time mends that
 ├── LostEventError            an event has no owner in the generation it was read in: nothing may be committed past it
+├── OwnerStuckError           an owner does not stop: the process ends, or the group would wait for it
 ├── FuseBlownError            too many events end in dead letters by an error of ours: a person must look
 ├── MemberTakenError          another process joined the group under this member's name: this one ends
 ├── ClusterUnreachableError   no broker answered: address and fix
@@ -63,6 +64,17 @@ class LostEventError(RuntimeFault):
         super().__init__(
             f"the event at {topic}[{partition}] {offset} has no owner in this worker: a defect; the worker ends, and "
             "the event is read again"
+        )
+
+
+class OwnerStuckError(RuntimeFault):
+    """Owners of partitions that were taken away did not stop."""
+
+    def __init__(self, partitions: Sequence[int], *, limit_s: float) -> None:
+        super().__init__(
+            f"the owner(s) of partition(s) {', '.join(map(str, partitions))} did not stop within {limit_s:.0f} s, and "
+            "the group waits for them: the worker ends and is to be started anew; what they had begun, the next owner "
+            "finds committed or decides anew. Look for a broker or a disk that does not answer"
         )
 
 

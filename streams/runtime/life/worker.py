@@ -152,7 +152,10 @@ def _vitals(app: EvenpostApp, ownership: Ownership, views: Fresh | None, *, pati
 
     def conditions() -> Iterator[Condition]:
         owners = list(ownership.owners())
-        yield _joined(len(owners), assigned_at)
+        if ownership.leaving:
+            yield Condition(name="owned", ok=False, detail=f"{ownership.leaving} partitions are being given back")
+        else:
+            yield _joined(len(owners), assigned_at)
         recovered = sum(getattr(owner, "ready", True) for owner in owners)
         yield Condition(
             name="recovered", ok=recovered == len(owners), detail=f"{recovered} of {len(owners)} partitions"

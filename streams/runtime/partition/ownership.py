@@ -8,24 +8,29 @@ paused: a slow partition never stalls the others (FAUST.md 19), nor marketing th
 No event is passed over in silence, since a later one's offset would be committed past it: what comes before its owner
 is made waits for it, what comes after a release is read again by whoever gets the partition, and for anything else the
 worker ends.
+
+An owner that does not stop within STOP_S holds up the revocation, and with it the whole group.  It is left behind: the
+worker ends, and is started anew without it.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, Protocol
 
 import structlog
 from faust.types import TP
 
 from streams.runtime import metrics
 from streams.runtime.app import EvenpostApp
-from streams.runtime.errors import LostEventError
+from streams.runtime.errors import LostEventError, OwnerStuckError
 
 log = structlog.get_logger(__name__)
 
 # With HIGH events of a topic waiting, the owner's partition of it is not fetched any more, with LOW it is again.
 HIGH = 4_000
 LOW = 1_000
+# A commit is given up after 40 s (`bounded_commit`); who stops has nothing that takes longer, and the group waits.
+STOP_S: Final = 45.0
 
 
 class Owner(Protocol):
@@ -51,6 +56,8 @@ class Ownership:
         self._app = app
         self._make_owner = make_owner
         self._owners: dict[int, Owner] = {}
+        # Those that stop: seen by who watches this worker, and given nothing more.
+        self._leaving: dict[int, Owner] = {}
         self._running: set[asyncio.Task[None]] = set()
         self._paused: set[TP] = set()
         self._early: list[Any] = []
@@ -65,16 +72,21 @@ class Ownership:
 
     @property
     def partitions(self) -> tuple[int, ...]:
-        """The partition numbers owned now."""
-        return tuple(sorted(self._owners))
+        """The partition numbers owned now, or not given back yet."""
+        return tuple(sorted(self._owners | self._leaving))
+
+    @property
+    def leaving(self) -> int:
+        """How many owners are being stopped."""
+        return len(self._leaving)
 
     def owner(self, partition: int) -> Owner | None:
         """The owner of this partition number, if it is ours."""
-        return self._owners.get(partition)
+        return self._owners.get(partition) or self._leaving.get(partition)
 
     def owners(self) -> Iterable[Owner]:
         """The owners themselves."""
-        return self._owners.values()
+        return (self._owners | self._leaving).values()
 
     async def confirmed(self) -> bool:
         """Whether the group confirms, by a heartbeat of now, that this worker has what it was assigned."""
@@ -115,22 +127,42 @@ class Ownership:
     async def release(self) -> None:
         """Let every owner finish or give back what it began, commit what is done, forget the rest.
 
-        An owner that fails, or failed before, keeps none of the others from finishing.
+        An owner that fails, or failed before, keeps none of the others from finishing; one that does not stop within
+        STOP_S ends the worker.
         """
         async with self._releasing:  # who closes while partitions are revoked waits for what the revocation waits for
-            owners, self._owners = list(self._owners.values()), {}
+            self._leaving, self._owners = self._owners, {}
             self._made, self._released = None, self._app.consumer_generation_id
             self._early.clear()
-            results = await asyncio.gather(*(owner.stop() for owner in owners), return_exceptions=True)
-            for result in results:
-                if isinstance(result, Exception):
-                    log.warning("owner did not stop cleanly", error=repr(result))
+            try:
+                await self._stop(self._leaving)
+            finally:
+                released, self._leaving = len(self._leaving), {}
             metrics.PARTITIONS.set(0)
             await self._app.consumer.commit()
             self._app.ledger.drop()
             self._paused.clear()
-            if owners:
-                log.info("released", partitions=len(owners))
+            if released:
+                log.info("released", partitions=released)
+
+    async def _stop(self, owners: Mapping[int, Owner]) -> None:
+        stopping = {asyncio.create_task(owner.stop()): partition for partition, owner in owners.items()}
+        if not stopping:
+            return
+        try:
+            done, stuck = await asyncio.wait(stopping, timeout=STOP_S)
+        except asyncio.CancelledError:
+            for task in stopping:
+                task.cancel()
+            raise
+        for task in done:
+            if not task.cancelled() and (error := task.exception()) is not None:
+                log.warning("owner did not stop cleanly", partition=stopping[task], error=repr(error))
+        if stuck:
+            for task in stuck:
+                task.cancel()
+            self._closed = True  # what it holds (a table, a socket) would be in the way of an owner made here
+            self.fail(OwnerStuckError(sorted(stopping[task] for task in stuck), limit_s=STOP_S))
 
     async def close(self) -> None:
         """Release, for good: an assignment that still comes makes no owner."""

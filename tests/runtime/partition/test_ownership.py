@@ -6,11 +6,13 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import pytest
 from faust.events import Event
 from faust.types import TP, Message
 
 from streams.runtime.app import EvenpostApp, make_app
-from streams.runtime.errors import LostEventError
+from streams.runtime.errors import LostEventError, OwnerStuckError
+from streams.runtime.partition import ownership as ownership_module
 from streams.runtime.partition.ownership import HIGH, LOW, Ownership
 from streams.runtime.settings import KafkaSettings, Settings
 
@@ -180,3 +182,62 @@ async def test_who_closes_while_partitions_are_revoked_waits_for_their_owners(tm
     assert not done
     finished.set()
     await asyncio.gather(revoking, closing)
+
+
+async def test_an_owner_that_never_stops_ends_the_worker_and_not_the_group(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others stop, the revocation comes to its end, and no new owner meets what the stuck one holds."""
+    monkeypatch.setattr(ownership_module, "STOP_S", 0.1)
+    stopped: list[int] = []
+
+    class Stuck(Inbox):
+        """Waits for what never comes."""
+
+        async def stop(self) -> None:
+            """For ever."""
+            await asyncio.Event().wait()
+
+    class Counting(Inbox):
+        """Counts its ends."""
+
+        async def stop(self) -> None:
+            """Once."""
+            stopped.append(1)
+
+    owners: list[Inbox] = [Stuck(), Counting()]
+    ownership = Ownership(toy_app(tmp_path), lambda partition: owners[partition])
+    ownership.failed = asyncio.get_running_loop().create_future()
+    await ownership._assigned({TP("t.sends", 0), TP("t.sends", 1)})
+    async with asyncio.timeout(5):
+        await ownership._revoked()
+    assert stopped == [1]
+    assert isinstance(ownership.failed.exception(), OwnerStuckError)
+    assert "partition(s) 0 did not stop" in str(ownership.failed.exception())
+    await ownership._assigned({TP("t.sends", 0)})
+    assert ownership.partitions == ()
+
+
+async def test_owners_that_stop_are_seen_until_they_have_and_given_nothing(tmp_path: Path) -> None:
+    """Else a worker whose revocation hangs would pass for one that stands by."""
+    finish = asyncio.Event()
+
+    class Busy(Inbox):
+        """Takes its time to stop."""
+
+        async def stop(self) -> None:
+            """As long as the test says."""
+            await finish.wait()
+
+    app, busy = toy_app(tmp_path), Busy()
+    ownership = Ownership(app, lambda _: busy)
+    await ownership._assigned({TP("t.sends", 0)})
+    revoking = asyncio.create_task(ownership._revoked())
+    await asyncio.sleep(0)
+    assert (ownership.partitions, list(ownership.owners()), ownership.leaving) == ((0,), [busy], 1)
+    assert ownership.owner(0) is busy
+    ownership.hand_over(event(app, 7).message)
+    assert busy.taken == []
+    finish.set()
+    await revoking
+    assert (ownership.partitions, list(ownership.owners()), ownership.leaving) == ((), [], 0)
