@@ -11,6 +11,7 @@ from streams.operate.chaos.sampler import Sample
 from streams.runtime.cluster import KafkaRecord, read_all
 from streams.runtime.observer import Observer, Place
 from streams.runtime.settings import Settings
+from streams.runtime.state.tables import OWN
 
 Source = tuple[str, int, int]  # an event's topic (declared name), partition, offset
 
@@ -68,6 +69,8 @@ def gather(settings: Settings, samples: Mapping[str, Sequence[Sample]]) -> Evide
     """Read it; `samples` by the kind of workers.  Raises ClusterUnreachableError."""
     table: dict[bytes, bytes] = {}
     for record in read_all(settings, BY_NAME[events.CHANGELOG]):
+        if record.key.encode().startswith(OWN):
+            continue
         if record.value is None:
             table.pop(record.key.encode(), None)
         else:

@@ -29,7 +29,9 @@ __all__ = ["PartitionTable", "RecoveryError"]
 
 log = structlog.get_logger(__name__)
 
-# Below every key of a decider's: those start with a letter.  The first two are this copy's alone.
+# Keys that begin so are the table's own, below every key of a decider's: those start with a letter.
+OWN: Final = b"\x00"
+# These two are in this copy alone, what follows is in the changelog as well.
 _OFFSET_KEY: Final = b"\x00offset"
 _SEEN_KEY: Final = b"\x00seen"
 _SOURCE: Final = b"\x00source/"
@@ -172,11 +174,18 @@ class PartitionTable:
         """Make the batch's writes local state; `next_offset` is where the changelog goes on after them."""
         if self._overlay or next_offset is not None:
             self._floors.written(self._overlay)
-            self._write(self._overlay.items(), next_offset)
+            self._write(self._overlay.items(), next_offset, seen=_now())
         self._overlay.clear()
         self._tell_size()
 
-    def _write(self, pairs: Iterable[Change], next_offset: int | None, *, options: WriteOptions | None = None) -> None:
+    def _write(
+        self,
+        pairs: Iterable[Change],
+        next_offset: int | None,
+        *,
+        seen: int | None = None,
+        options: WriteOptions | None = None,
+    ) -> None:
         batch = WriteBatch(raw_mode=True)
         for key, value in pairs:
             if value is None:
@@ -185,7 +194,8 @@ class PartitionTable:
                 batch.put(key, value)
         if next_offset is not None:
             batch.put(_OFFSET_KEY, str(next_offset).encode())
-            batch.put(_SEEN_KEY, str(int(time.time())).encode())
+        if seen is not None:
+            batch.put(_SEEN_KEY, str(seen).encode())
         try:
             self._db.write(batch, options)
         except Exception as error:
@@ -209,13 +219,20 @@ class PartitionTable:
     ) -> int:
         """Read the changelog up to its end as of now (committed records); returns how many were read.  Blocking.
 
+        How old the copy is counts from the last time that it reached the end, or from when it began to be made: what
+        was not deleted then has its tombstone for as long as Kafka keeps one.  A reading that is interrupted leaves
+        its records and makes the copy no younger.
+
         Raises RecoveryError where the changelog can't be read, or once `go_on` turns False.
         """
+        began = _now()
         self._labels = (topic.removeprefix(kafka.prefix), str(partition))
         self._gauge = metrics.TABLE_BYTES.labels(*self._labels)
         with Changelog(kafka, topic, partition) as changelog:
             low, high = changelog.bounds()
             start = self._start(low, high)
+            if start is None:
+                self._write((), None, seen=began)
             if high in {low, start}:
                 self._tell_size()
                 return 0
@@ -224,6 +241,7 @@ class PartitionTable:
                 self._db.flush()  # later writes go to the log: what they build on must be on disk before it is replayed
             else:
                 read = self._read(changelog, start, None, go_on)
+        self._write((), None, seen=began)
         self._floors = ScanFloors()
         self._tell_size()
         return read
@@ -279,3 +297,7 @@ class PartitionTable:
                 metrics.TABLE_BYTES.remove(*self._labels)
         with suppress(Exception):
             self._db.close()
+
+
+def _now() -> int:
+    return int(time.time())
