@@ -62,6 +62,9 @@ class Checkpointed(Protocol):
     def save(self, positions: Mapping[int, int]) -> None:
         """Make the records folded in, and where their partitions go on, readable and durable."""
 
+    def confirm(self, seen: int) -> None:
+        """Note that all that was in the topic at this time (seconds since 1970) is folded in."""
+
     def check(self) -> None:
         """Raise what a lookup failed with."""
 
@@ -258,6 +261,9 @@ class Replication:
         if self._ends is not None and not self._behind():
             self._confirmed = self._asked  # all that was there when we asked is read
             self._ends = None
+            seen = int(time.time() - (time.monotonic() - self._asked))
+            for kept in self._kept.values():
+                kept.confirm(seen)
 
     def _ask_ends(self) -> dict[Place, int] | None:
         """Each partition's end, from its own leader; None where one does not answer."""

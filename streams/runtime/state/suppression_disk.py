@@ -29,12 +29,17 @@ BUFFER_BYTES: Final = 32 * 1024 * 1024
 # What is in memory alone goes to disk this often (s): so much of the topic is read again after a kill.  Each file costs
 # a share of a compaction of all the others.
 FLUSH_EVERY_S: Final = 600.0
+# A list to which nothing is added is confirmed on disk this often (s): often beside STALE_S, and no load.
+CONFIRM_EVERY_S: Final = 3_600
 
 Held = list[tuple[str, bytes]]  # (key, record) of each entry of an address
 
 
 class Checkpoint(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
-    """How far the copy is, of which topic, and when (seconds since 1970) that was the end."""
+    """How far the copy is, of which topic, and when (seconds since 1970) that was last the end of all its partitions.
+
+    Until it first was, `seen` is when the copy began to be made.
+    """
 
     topic_id: str
     positions: dict[int, int]
@@ -57,6 +62,7 @@ class SuppressionsOnDisk:
         self._pending: dict[bytes, Held] = {}
         self._flushed = time.monotonic()
         self._failure: StoreError | None = None
+        self._written_seen = 0
         self._open()
 
     def _open(self) -> None:
@@ -152,7 +158,7 @@ class SuppressionsOnDisk:
         """Write the batch and where its partitions are read on from."""
         assert self._checkpoint is not None  # noqa: S101  # `resume` comes first
         self._checkpoint = msgspec.structs.replace(
-            self._checkpoint, positions={**self._checkpoint.positions, **positions}, seen=_now()
+            self._checkpoint, positions={**self._checkpoint.positions, **positions}
         )
         batch = WriteBatch(raw_mode=True)
         for place, held in self._pending.items():
@@ -165,11 +171,23 @@ class SuppressionsOnDisk:
             self._store.write(batch, self._write_options)
         except Exception as error:
             raise failed(self._path, error) from error
+        self._written_seen = self._checkpoint.seen
         self._any = self._any or any(self._pending.values())
         self._pending.clear()
         if time.monotonic() - self._flushed > FLUSH_EVERY_S:
             self._flushed = time.monotonic()
             self._store.flush(wait=False)
+
+    def confirm(self, seen: int) -> None:
+        """Note that all that was in the topic at this time (seconds since 1970) is in the copy.
+
+        Only then is the copy younger: behind one that was left before its end may lie a tombstone that Kafka drops.
+        It is written with the next batch, or by itself, once what is written is an hour old.
+        """
+        assert self._checkpoint is not None  # noqa: S101  # `resume` comes first
+        self._checkpoint = msgspec.structs.replace(self._checkpoint, seen=seen)
+        if seen - self._written_seen > CONFIRM_EVERY_S:
+            self.save({})
 
     def check(self) -> None:
         """Raise StoreError where a lookup failed: nothing may rest on the copy any more."""

@@ -174,7 +174,7 @@ class PartitionTable:
         """Make the batch's writes local state; `next_offset` is where the changelog goes on after them."""
         if self._overlay or next_offset is not None:
             self._floors.written(self._overlay)
-            self._write(self._overlay.items(), next_offset, seen=_now())
+            self._write(self._overlay.items(), next_offset, seen=None if next_offset is None else _now())
         self._overlay.clear()
         self._tell_size()
 

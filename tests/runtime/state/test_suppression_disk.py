@@ -134,6 +134,43 @@ def test_a_copy_older_than_tombstones_is_void_unless_nothing_was_written_since(
     assert filled.resume("topic", {0: (0, 11), 1: (0, 0)}) == {0: 0, 1: 0}
 
 
+def test_a_build_that_was_interrupted_makes_a_copy_no_younger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A copy that was never at its end is as old as its first record: a lift behind it may be forgotten meanwhile."""
+    clock = [time.time()]
+    monkeypatch.setattr(time, "time", lambda: clock[0])
+    fill(tmp_path / "store")
+    clock[0] += 19 * 3_600
+    store = SuppressionsOnDisk(tmp_path / "store")
+    assert store.resume("topic", ENDS) == {0: 10, 1: 0}
+    store.save({0: 20})
+    store.close()
+    clock[0] += 2 * 3_600
+    store = SuppressionsOnDisk(tmp_path / "store")
+    assert store.resume("topic", ENDS) == {0: 0, 1: 0}
+    store.close()
+
+
+@pytest.mark.parametrize("something_comes", [True, False])
+def test_a_copy_is_as_young_as_its_last_confirmation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, something_comes: bool
+) -> None:
+    """All that there was at that time is in it, whether or not anything came since."""
+    clock = [time.time()]
+    monkeypatch.setattr(time, "time", lambda: clock[0])
+    fill(tmp_path / "store")
+    clock[0] += 19 * 3_600
+    store = SuppressionsOnDisk(tmp_path / "store")
+    store.resume("topic", ENDS)
+    store.confirm(int(clock[0]))
+    if something_comes:
+        store.save({0: 20})
+    store.close()
+    clock[0] += 19 * 3_600
+    store = SuppressionsOnDisk(tmp_path / "store")
+    assert store.resume("topic", ENDS)[0] == (20 if something_comes else 10)
+    store.close()
+
+
 def test_a_killed_writer_leaves_entries_and_offsets_that_agree(tmp_path: Path) -> None:
     """Of what was saved, a kill may take the latest batches, each with the offsets that it reached."""
     store = SuppressionsOnDisk(tmp_path / "live")

@@ -286,3 +286,37 @@ def test_a_recovery_ends_when_the_partition_is_given_up(writer: Writer, tmp_path
     assert 0 < read < 12_000
     assert len(list(again.scan(b"k", limit=20_000))) == 12_000
     again.close()
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("complete_before", [False, True], ids=["from zero", "from where it stood"])
+def test_a_recovery_that_was_interrupted_makes_a_copy_no_younger(
+    writer: Writer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, complete_before: bool
+) -> None:
+    """What lies behind it may be a tombstone that Kafka drops meanwhile: its age counts from its last end, or start."""
+    began, hour = time.time(), 3_600
+    clock = [began]
+    monkeypatch.setattr(time, "time", lambda: clock[0])
+    table = PartitionTable(tmp_path / "live")
+    table.put(b"deleted later", b"1")
+    table.apply(writer.commit(table))
+    if complete_before:
+        writer.recover(tmp_path / "t")[0].close()
+    for start in (0, 4_000, 8_000):
+        for number in range(4_000):
+            table.put(b"k%d" % (start + number), b"1")
+        table.apply(writer.commit(table))
+    table.close()
+    for after in (0, 19):
+        clock[0] = began + after * hour
+        half = PartitionTable(tmp_path / "t")
+        with pytest.raises(RecoveryError, match="given up"):
+            half.recover(writer.kafka, writer.topic, 0, go_on=lambda: False)
+        half.close()
+    clock[0] = began + 21 * hour
+    again, read = writer.recover(tmp_path / "t")
+    assert read == 12_001
+    again.close()
+    again, read = writer.recover(tmp_path / "t")
+    assert read == 0
+    again.close()
