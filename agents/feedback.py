@@ -20,16 +20,15 @@ from streams.runtime.dead_letters import INTERNAL, MALFORMED, DeadLetter, Failur
 from streams.runtime.keys import load_key
 from streams.runtime.life import worker
 from streams.runtime.metrics import SUPPRESSED
-from streams.runtime.partition.facts import Facts
+from streams.runtime.partition.facts import Facts, producer_of_facts
 from streams.runtime.partition.fuse import Fuse
 from streams.runtime.partition.ownership import Ownership
 from streams.runtime.partition.partition_loop import PartitionLoop, Received
 from streams.runtime.partition.transactions import GroupOffsets
-from streams.runtime.producer import RecordProducer
 from streams.runtime.settings import Settings
 
 ROLE: Final = "feedback"
-# It has no view that would tell that the broker is away, and a producer gives a fact up after 120 s, then tries again.
+# It has no view that would tell that the broker is away, and a fact is given up within the session, then decided again.
 PATIENCE_S: Final = 300.0
 _FACTS: Final = frozenset({topics.SUPPRESSIONS.name})
 # Partitions decide on the event loop and wait for Kafka in threads, one each.
@@ -112,8 +111,8 @@ class Feedback:
         self._settings = settings
         self._member = member
         self._keys = SuppressionKeys(key=load_key(settings, "address_id"), version=settings.secrets.address_id_version)
-        self._producer = RecordProducer(settings.kafka, client_id=f"evenpost-{member}")
-        self._facts = Facts(self._producer, topics=_FACTS)
+        self._producer = producer_of_facts(settings.kafka, client_id=f"evenpost-{member}")
+        self._facts = Facts(self._producer, topics=_FACTS, session_timeout_s=settings.kafka.session_timeout_s)
         self._fuse = Fuse(settings.worker.fuse_share)
         self.app = make_app(ROLE, settings, member=member)
         self._offsets = GroupOffsets(settings.kafka, self.app.conf.id)

@@ -221,9 +221,10 @@ class PartitionLoop:
         self._began, self._last_events = time.monotonic(), len(batch)
         if decided.facts and self._facts is not None:
             # No fence holds these back: a worker that slept through its session would put old words over newer ones.
+            asked = time.monotonic()
             if not await self._is_owner():
                 raise TransactionAbortedError(f"partition {self.partition}", "the group does not confirm its owner")
-            await self._facts.write(decided.facts)
+            await self._facts.write(decided.facts, asked=asked)
 
         await committed_and_applied(
             self._executor,
