@@ -4,26 +4,27 @@ librdkafka is to bound each step of a transaction, and was seen not to: a call w
 ended (`FencedProducer` gives up the one of which that is known).  A partition with it stands still, and so does a
 rebalance that waits for the partition.  So:
 
-1. The batch is committed, and then applied to the table, in a thread.
+1. The batch is committed, and then applied to the table, in a thread of its own.
 2. What is not back within LIMIT_S is given up: FencedError, which means a new fence with a new producer.  Should the
    old one still commit, that was before the fence, and the stable offsets behind it say so.
-3. The thread stays where it is.  If it ever comes back it touches the table no more: that may be another owner's.
+3. The thread stays where it is, in nobody's way.  If it ever comes back it touches the table no more: that may be
+   another owner's.
 """
 
 import asyncio
 import threading
 from collections.abc import Callable
-from concurrent.futures import Executor
 from typing import Final
 
 from streams.runtime.errors import FencedError
+from streams.runtime.partition.own_thread import begun
 
 # Offsets 5 s, delivery 5 s, then the commit asked for four times, or the abort once, 5 s each: 30 s at most.
 LIMIT_S: Final = 40.0
 
 
 async def committed_and_applied(
-    executor: Executor, *, commit: Callable[[], int | None], apply: Callable[[int | None], None], name: str
+    *, commit: Callable[[], int | None], apply: Callable[[int | None], None], name: str
 ) -> None:
     """Commit, and apply what it returns; raises what they raise, or FencedError after LIMIT_S."""
     gate = threading.Lock()
@@ -37,18 +38,12 @@ async def committed_and_applied(
                 apply(last)
                 applied = True
 
-    future = asyncio.get_running_loop().run_in_executor(executor, both)
+    future = begun(both, name=f"{name} commits")
     done, _ = await asyncio.wait({future}, timeout=LIMIT_S)
     if not done:
         with gate:
             given_up = not applied
         if given_up:
-            future.add_done_callback(_passed_over)
+            future.cancel()
             raise FencedError(name, f"a commit did not come back within {LIMIT_S:.0f} s")
     await future
-
-
-def _passed_over(future: "asyncio.Future[None]") -> None:
-    """Nobody waits for it any more, whatever it was."""
-    if not future.cancelled():
-        future.exception()

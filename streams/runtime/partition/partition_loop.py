@@ -86,7 +86,8 @@ class PartitionLoop:
     ) -> None:
         """`topics` in the order in which they are served, and `changelog`, by declared name.
 
-        `is_owner`: the group confirms the assignment (`Ownership.confirmed`).  `changelog` None: no table.
+        `is_owner`: the group confirms the assignment (`Ownership.confirmed`).  `changelog` None: no table.  `executor`
+        recovers tables: as many at once as it has threads.
         """
         self.partition = partition
         self.ready = False
@@ -95,7 +96,6 @@ class PartitionLoop:
         self._inbox = Inbox(self._names, full=BATCH)
         self._changelog = None if changelog is None else settings.topic(changelog)
         self._group = group
-        self._executor = executor
         self._make_decider = make_decider
         self._may_decide = may_decide
         self._on_failure = on_failure
@@ -138,7 +138,7 @@ class PartitionLoop:
                     metrics.TRANSACTIONS.labels("fenced").inc()
                 finally:
                     self.ready = False
-                    await self._in_thread(taken.give_up)
+                    await taken.give_up(f"partition {self.partition}")
         except Exception as error:
             # An error of the runtime's own says what is wrong and what to do; anything else is a defect of ours.
             traceback = None if isinstance(error, RuntimeFault) else error
@@ -227,7 +227,6 @@ class PartitionLoop:
             await self._facts.write(decided.facts, asked=asked)
 
         await committed_and_applied(
-            self._executor,
             commit=lambda: taken.producer.commit(
                 decided.records, offsets, self._group, changelog=self._changelog or ""
             ),
@@ -260,6 +259,3 @@ class PartitionLoop:
     async def _idle(self, due: datetime | None, now: datetime) -> None:
         wait = IDLE_S if due is None else min(IDLE_S, max(0.0, (due - now).total_seconds()))
         await self._inbox.more(max(wait, 0.005))
-
-    async def _in_thread(self, call: Callable[[], Any]) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(self._executor, call)

@@ -9,8 +9,10 @@
 6. Decided is what lies below the stable offsets or below what the table itself has reached, whichever is higher: a
    coordinator that was restarted can tell offsets from before its restart (ADR 8).
 
-Who is told to stop fences no more, and stops after the step it is in.  What takes long for the broker's sake (a broker
-that is away) is asked for again, without end: the worker lives on, and who watches it sees a position that stands.
+Who is told to stop fences no more, and stops after the step it is in.  A call of librdkafka that does not come back is
+left behind in its thread, with its producer: it begins at 1, with another.  What takes long for the broker's sake (a
+broker that is away) is asked for again, without end: the worker lives on, and who watches it sees a position that
+stands.
 """
 
 import asyncio
@@ -26,8 +28,9 @@ from confluent_kafka import KafkaException
 
 from streams.runtime import metrics
 from streams.runtime.errors import FencedError
+from streams.runtime.partition.own_thread import begun, within
 from streams.runtime.partition.stateless import NoTable
-from streams.runtime.partition.transactions import GroupOffsets, PartitionProducer
+from streams.runtime.partition.transactions import FENCE_ASK_S, STABLE_ASK_S, GroupOffsets, PartitionProducer
 from streams.runtime.settings import KafkaSettings
 from streams.runtime.state.tables import PartitionTable, RecoveryError
 
@@ -35,6 +38,11 @@ log = structlog.get_logger(__name__)
 
 # How soon an assignment that is not confirmed is looked at again: a rebalance takes a second or so.
 AGAIN_S: Final = 0.25
+# Beyond the bound that librdkafka is given for a call, until it counts as one that does not come back: 2 cores that are
+# busy with a recovery make a thread wait for a second or so.
+LATE_S: Final = 5.0
+# librdkafka ends its threads and closes its sockets in 0.1 s.
+CLOSE_S: Final = 5.0
 # Behind our fence nothing of the former owner's is open: what is still pending on the offsets has lost its marker.  The
 # coordinator knows how it ended, and no client can ask it any more; to decide anew could double a committed batch.
 HANGING_S: Final = 60.0
@@ -54,10 +62,12 @@ class Taken:
     floor: dict[str, int]
     table: PartitionTable | NoTable
 
-    def give_up(self) -> None:
-        """Close table and producer.  Blocking."""
-        self.table.close()
-        self.producer.close()
+    async def give_up(self, name: str) -> None:
+        """Close the table, which the next owner may open here; then the producer."""
+        try:
+            await begun(self.table.close, name=f"{name} closes its table")
+        finally:
+            await _closed(self.producer, name)
 
 
 class TakingOver:
@@ -79,6 +89,7 @@ class TakingOver:
     ) -> None:
         """`topics` and `changelog` by full name (None: no table); `go_on` turns False when all is to end."""
         self._partition = partition
+        self._name = f"partition {partition}"
         self._kafka = kafka
         self._topics = topics
         self._changelog = changelog
@@ -102,11 +113,11 @@ class TakingOver:
                 log.warning("partition not taken yet", partition=self._partition, error=str(error))
                 taken = None
             except BaseException:
-                await self._in_thread(producer.close)
+                await _closed(producer, self._name)
                 raise
             if taken is not None:
                 return taken
-            await self._in_thread(producer.close)
+            await _closed(producer, self._name)
             await asyncio.sleep(AGAIN_S)
         return None
 
@@ -143,7 +154,7 @@ class TakingOver:
     async def _fenced(self, producer: PartitionProducer) -> bool:
         """Step 2.  A broker that does not answer is asked again as long as the assignment holds."""
         # In the thread that fences, right before it does: a revocation may have come while it waited for its turn.
-        while not await self._in_thread(lambda: self._go_on() and producer.fence()):
+        while not await self._asked(lambda: self._go_on() and producer.fence(), FENCE_ASK_S):
             if not self._go_on() or not await self._is_owner():
                 return False
         return True
@@ -152,7 +163,7 @@ class TakingOver:
         """Step 4; None where the partition is to be given up."""
         began = time.monotonic()
         while self._go_on():
-            found = await self._in_thread(lambda: self._group.stable(self._topics, self._partition))
+            found = await self._asked(lambda: self._group.stable(self._topics, self._partition), STABLE_ASK_S)
             if found is not None:
                 return found
             waited = time.monotonic() - began
@@ -180,5 +191,17 @@ class TakingOver:
         log.info("partition recovered", partition=self._partition, records=read, seconds=round(took, 3))
         return table
 
+    async def _asked(self, call: Callable[[], _T], limit_s: float) -> _T:
+        """A call of librdkafka.  Raises FencedError where it does not keep its bound."""
+        return await within(call, limit_s=limit_s + LATE_S, name=self._name)
+
     async def _in_thread(self, call: Callable[[], _T]) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._executor, call)
+
+
+async def _closed(producer: PartitionProducer, name: str) -> None:
+    """Close it, or leave it behind: what it has open, the next fence or the broker's timer ends."""
+    try:
+        await within(producer.close, limit_s=CLOSE_S, name=name)
+    except FencedError as late:
+        log.warning("a producer that does not close is left behind", name=name, error=str(late))

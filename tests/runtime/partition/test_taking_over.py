@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from confluent_kafka import Consumer, TopicPartition
 
 from streams.runtime import metrics
 from streams.runtime.errors import FencedError
-from streams.runtime.partition import bounded_commit
+from streams.runtime.partition import bounded_commit, taking_over
 from streams.runtime.partition.transactions import FencedProducer
 from tests.runtime.builders import deployed
 from tests.runtime.partition.loops import SOURCE, Bench, running
@@ -52,11 +53,14 @@ def producers(bench: Bench, kind: type[FencedProducer]) -> Callable[[], FencedPr
     return make
 
 
-async def test_a_zombie_that_wakes_up_before_its_fence_gives_up_after_it(bench: Bench) -> None:
+async def test_a_zombie_that_wakes_up_before_its_fence_gives_up_after_it(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Confirmed, stopped, woken after its successor took over: it fences, is not confirmed again, and stands back.
 
     Its successor notices, takes the partition over anew in the same process, and no effect is lost or doubled.
     """
+    monkeypatch.setattr(taking_over, "LATE_S", 60.0)  # a process that is stopped as a whole looks at no clock
     asleep, awake, has_fenced = threading.Event(), threading.Event(), threading.Event()
     answers = [True]
 
@@ -165,6 +169,44 @@ async def test_a_commit_that_never_comes_back_is_given_up_and_its_partition_take
         loop.put(bench.event(10))
         await bench.stable_at(11)
     assert await bench.effects() == numbered(11)
+    assert not bench.failed
+
+
+@pytest.mark.parametrize("where", ["fence", "finish", "close"])
+async def test_calls_that_never_come_back_keep_no_place_of_the_pool(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """Three in a row, with one thread in the pool: the partition is taken anew each time, and goes on."""
+    for module, name in ((bounded_commit, "LIMIT_S"), (taking_over, "CLOSE_S"), (taking_over, "LATE_S")):
+        monkeypatch.setattr(module, name, 1.0)
+    monkeypatch.setattr(taking_over, "FENCE_ASK_S", 1.0)
+    bench.threads = ThreadPoolExecutor(1)
+    kafka, made, never = bench.settings.kafka, list[FencedProducer](), threading.Event()
+
+    class Stuck(FencedProducer):
+        """Does not come back from one of its calls."""
+
+    def stuck(_: FencedProducer) -> None:
+        never.wait(120)
+
+    setattr(Stuck, where, stuck)
+
+    def make() -> FencedProducer:
+        kind = Stuck if len(made) < 3 else FencedProducer
+        made.append(kind(kafka, f"{kafka.prefix}gate-0"))
+        return made[-1]
+
+    loops = [bench.loop(f"loop-{number}", make_producer=make) for number in range(3 if where == "close" else 1)]
+    try:
+        for number, loop in enumerate(loops, 1):
+            for offset in range(10 * number):
+                loop.put(bench.event(offset))
+            async with running(loop):
+                await bench.stable_at(10 * number)
+    finally:
+        never.set()
+    assert await bench.effects() == numbered(10 * len(loops))
+    assert len(made) >= 3
     assert not bench.failed
 
 
