@@ -11,7 +11,7 @@ One a process, used from one event loop.
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import structlog
@@ -21,6 +21,7 @@ from streams.runtime import metrics
 from streams.runtime.clients import librdkafka
 from streams.runtime.producer_client import POLL_S, Client
 from streams.runtime.settings import KafkaSettings
+from streams.runtime.unfit import UNFIT, Headers, pairs, refusal
 
 log = structlog.get_logger(__name__)
 
@@ -34,7 +35,6 @@ QUEUE_KB = 256 * 1024
 # While librdkafka's queue is full, `send` yields for this long and tries again.
 FULL_S = 0.01
 
-Headers = Mapping[str, bytes] | Sequence[tuple[str, bytes]]
 # What became of a record: its error, or None, and the record with its coordinates.
 Report = tuple["asyncio.Future[Any]", KafkaError | None, Message, Callable[[Message], Any]]
 
@@ -118,7 +118,7 @@ class RecordProducer:
         try:
             if headers:
                 self._client.producer.produce(
-                    topic, value, key, where, report, timestamp=timestamp_ms, headers=_pairs(headers)
+                    topic, value, key, where, report, timestamp=timestamp_ms, headers=pairs(headers)
                 )
             else:
                 self._client.producer.produce(topic, value, key, where, report, timestamp=timestamp_ms)
@@ -131,6 +131,11 @@ class RecordProducer:
                 )
             _failed(topic, error.name(), 1)
             future.set_exception(refused)
+            return future
+        except UNFIT as unfit:
+            told = refusal(topic, unfit)
+            _failed(topic, told.name(), 1)
+            future.set_exception(KafkaException(told))
             return future
         self._unresolved += 1
         return future
@@ -195,10 +200,6 @@ class RecordProducer:
         for (topic, name), number in failed.items():
             _failed(topic, name, number)
         metrics.PRODUCER_QUEUE.set(self._unresolved)
-
-
-def _pairs(headers: Headers) -> list[tuple[str, str | bytes | None]]:
-    return list(headers.items() if isinstance(headers, Mapping) else headers)
 
 
 def _failed(topic: str, error: str, number: int) -> None:

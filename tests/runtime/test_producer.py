@@ -117,3 +117,19 @@ async def test_a_key_goes_where_java_puts_it(settings: Settings) -> None:
 def murmur2_place(key: bytes, partitions: int) -> int:
     """As aiokafka's default partitioner says."""
     return int(DefaultPartitioner()(key, list(range(partitions)), list(range(partitions))))
+
+
+async def test_a_record_that_can_not_even_be_handed_over_is_its_futures_error(settings: Settings) -> None:
+    """Refused for what it is, beside others that go; confluent-kafka would end the process over the header's name."""
+    async with producing(settings) as producer:
+        topic = settings.topic(JOURNAL)
+        wrong: Any = 5
+        futures = [
+            await producer.send(topic, wrong, partition=0),
+            await producer.send(topic, b"v", partition=0, headers={"\ud800": b"v"}),
+            await producer.send(topic, b"good", partition=0),
+        ]
+        *bad, good = await asyncio.gather(*futures, return_exceptions=True)
+    assert good == 0
+    assert all(isinstance(error, KafkaException) for error in bad)
+    assert {error.args[0].code() for error in bad if isinstance(error, KafkaException)} == {KafkaError._INVALID_ARG}

@@ -24,6 +24,7 @@ from streams.runtime.clients import librdkafka
 from streams.runtime.errors import FencedError, ForbiddenError, RecordRefusedError, TransactionAbortedError
 from streams.runtime.offsets import known
 from streams.runtime.settings import KafkaSettings
+from streams.runtime.unfit import UNFIT, pairs, refusal
 
 # One ask of the broker to be fenced: it answers in 0.3-1 s, and who is told to stop must not wait much longer.
 FENCE_ASK_S: Final = 5.0
@@ -194,11 +195,13 @@ class FencedProducer:
         while True:
             try:
                 if record.headers:
-                    self._producer.produce(topic, value, key, where, report, headers=list(record.headers.items()))
+                    self._producer.produce(topic, value, key, where, report, headers=pairs(record.headers))
                 else:
                     self._producer.produce(topic, value, key, where, report)
             except BufferError:
                 self._producer.poll(FULL_S)
+            except UNFIT as error:
+                raise KafkaException(refusal(topic, error)) from error
             else:
                 return
 

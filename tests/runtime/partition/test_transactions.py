@@ -8,11 +8,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from confluent_kafka import TopicPartition
 
-from streams.runtime.errors import FencedError, TransactionAbortedError
+from streams.runtime.errors import FencedError, RecordRefusedError, TransactionAbortedError
 from streams.runtime.partition import transactions
 from streams.runtime.partition.transactions import TRANSACTION_TIMEOUT_MS, FencedProducer, GroupOffsets, Record
 from streams.runtime.settings import Settings
@@ -170,3 +171,23 @@ def test_a_commit_that_raises_within_a_report_is_a_fence(settings: Settings) -> 
         with pytest.raises(FencedError):
             zombie.commit(*[b"late"] * 2_000, offset=2)
     zombie.producer.close()
+
+
+def test_a_record_that_can_not_even_be_handed_over_is_refused_like_any_other(settings: Settings) -> None:
+    """A number for a value, a header that is no text: nothing of the batch happens, and the next one goes."""
+    owner, topic = Owner(settings), settings.topic(OUT)
+    bad: list[dict[str, Any]] = [
+        {"value": 5},
+        {"value": "\ud800"},
+        {"headers": {"name": 5}},
+        {"headers": {"\ud800": b"value"}},  # confluent-kafka would end the process
+        {"partition": 2**40},
+    ]
+    for offset, wrong in enumerate(bad, 1):
+        good = Record(topic=topic, key=b"k", value=b"good", partition=0)
+        record = Record(topic=topic, **({"key": b"k", "value": b"v", "partition": 0} | wrong))
+        with pytest.raises(RecordRefusedError, match=r"a record for .* can't be produced"):
+            owner.producer.commit([good, record], {}, owner.group, changelog="")
+        owner.commit(b"after %d" % offset, offset=offset)
+    assert [message.value() for message in read(settings, OUT)] == [b"after %d" % n for n in range(1, len(bad) + 1)]
+    assert owner.stable() == len(bad)
