@@ -1,8 +1,9 @@
 """The fuse: a bad deploy must not turn a topic into dead letters.
 
 Pure.  Of the latest events it knows how many ended by an error of ours; bad input is no such error (it ends `invalid`
-or as a letter, by decision).  A batch is weighed whole, before it is committed: one tenant's events that trip a defect
-are few among all, a deploy that fails for everybody is not.
+or as a letter, by decision).  A batch is weighed whole, before it is committed, beside those that other partitions are
+just committing; it is counted once it is.  A batch that is aborted and decided again is weighed again, and counts once,
+however often.  One tenant's events that trip a defect are few among all, a deploy that fails for everybody is not.
 
 A fuse that is new has seen nothing and behaves as if MINIMUM good events lay behind it: the first failure of a quiet
 day blows nothing, and a worker that is started again and again turns at most `share * MINIMUM` events into letters
@@ -10,6 +11,8 @@ each time.
 """
 
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from streams.runtime.errors import FuseBlownError
@@ -28,19 +31,43 @@ class Fuse:
         self._batches: deque[tuple[int, int]] = deque()
         self._events = 0
         self._failed = 0
+        # Weighed, and not ended.
+        self._events_open = 0
+        self._failed_open = 0
 
     @property
     def share(self) -> float:
         """The share of the latest events that failed, 0 to 1."""
         return self._failed / max(self._events, MINIMUM)
 
-    def admit(self, *, events: int, failed: int) -> None:
-        """Count a batch that is about to be committed.  Raises FuseBlownError where it must not be."""
-        total, bad = self._events + events, self._failed + failed
+    @contextmanager
+    def weighed(self, *, events: int, failed: int) -> Iterator[None]:
+        """Weigh a batch, and count it where the block ends without an error: only then did it happen.
+
+        Raises FuseBlownError, before the block, where it must not.
+        """
+        total = self._events + self._events_open + events
+        bad = self._failed + self._failed_open + failed
         if failed and bad > self._allowed * max(total, MINIMUM):
             raise FuseBlownError(failed=bad, of=total, share=self._allowed)
+        self._events_open += events
+        self._failed_open += failed
+        try:
+            yield
+        finally:
+            self._events_open -= events
+            self._failed_open -= failed
+        self._count(events, failed)
+
+    def admit(self, *, events: int, failed: int) -> None:
+        """Weigh and count what has happened already.  Raises FuseBlownError where nothing more must."""
+        with self.weighed(events=events, failed=failed):
+            pass
+
+    def _count(self, events: int, failed: int) -> None:
         self._batches.append((events, failed))
-        self._events, self._failed = total, bad
+        self._events += events
+        self._failed += failed
         while self._events - self._batches[0][0] >= LATEST:
             old, failed_then = self._batches.popleft()
             self._events -= old

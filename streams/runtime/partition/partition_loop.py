@@ -191,7 +191,8 @@ class PartitionLoop:
                 await self._idle(deciding.next_release(now), now)
                 continue
             try:
-                await self._commit(taken, batch, decided)
+                with self._fuse.weighed(events=len(batch), failed=decided.failed):
+                    await self._commit(taken, batch, decided)
             except TransactionAbortedError as error:
                 self._inbox.put_back(batch)
                 deciding.begin_anew()
@@ -200,6 +201,7 @@ class PartitionLoop:
                 self._inbox.put_back(batch)
                 raise
             else:
+                metrics.FUSE.set(self._fuse.share)
                 self._halving.went(len(batch))
             self._on_worked(self, self.partition)
 
@@ -216,8 +218,6 @@ class PartitionLoop:
         offsets: dict[tuple[str, int], int] = {}
         for message in batch:
             offsets[(message.topic, message.partition)] = message.offset + 1
-        self._fuse.admit(events=len(batch), failed=decided.failed)
-        metrics.FUSE.set(self._fuse.share)
         self._began, self._last_events = time.monotonic(), len(batch)
         if decided.facts and self._facts is not None:
             # No fence holds these back: a worker that slept through its session would put old words over newer ones.

@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from streams.runtime import metrics
-from streams.runtime.errors import FuseBlownError
+from streams.runtime.errors import FuseBlownError, TransactionAbortedError
+from streams.runtime.partition import partition_loop
+from streams.runtime.partition.fuse import MINIMUM
 from streams.runtime.partition.partition_loop import Received
+from streams.runtime.partition.transactions import FencedProducer
 from tests.runtime.builders import deployed
 from tests.runtime.partition.loops import SOURCE, Bench, running
 
@@ -79,3 +83,37 @@ async def test_a_decider_that_always_raises_blows_the_fuse_before_anything_is_co
                 await asyncio.sleep(0.05)
     assert isinstance(bench.failed[0], FuseBlownError)
     assert (bench.stable(), await bench.effects()) == (0, [])
+
+
+async def test_a_failing_event_that_aborts_make_decide_again_blows_no_fuse(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Twenty aborts of a broker that is away: the event is rejected once, and counts once."""
+    monkeypatch.setattr(partition_loop, "BACK_OFF_S", 0.001)
+    aborts = list(range(20))
+
+    class Away(FencedProducer):
+        """Aborts while the list lasts."""
+
+        def commit(self, *given: Any, **named: Any) -> int | None:
+            """Nothing happens, or all."""
+            if aborts:
+                aborts.pop()
+                raise TransactionAbortedError(self.transactional_id, "the broker is away")
+            return super().commit(*given, **named)
+
+    def special(received: Received) -> bytes | None:
+        if received.offset == 3:
+            raise ZeroDivisionError
+        return None
+
+    kafka = bench.settings.kafka
+    loop = bench.loop("loop", special=special, make_producer=lambda: Away(kafka, f"{kafka.prefix}gate-0"))
+    for offset in range(5):
+        loop.put(bench.event(offset))
+    async with running(loop):
+        await bench.stable_at(5)
+    assert not aborts
+    assert [b"rejected" in effect for effect in await bench.effects()] == [False, False, False, True, False]
+    assert not bench.failed
+    assert metrics.REGISTRY.get_sample_value("evenpost_fuse_share") == 1 / MINIMUM

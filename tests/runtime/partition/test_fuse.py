@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.runtime.errors import FuseBlownError
+from streams.runtime.errors import FuseBlownError, TransactionAbortedError
 from streams.runtime.partition.fuse import LATEST, MINIMUM, Fuse
 
 SHARE = 0.2
@@ -63,3 +63,25 @@ def test_letters_are_never_more_than_the_share_of_what_was_admitted(batches: lis
     assert admitted < LATEST
     assert letters <= SHARE * max(admitted, MINIMUM)
     assert fuse.share == pytest.approx(letters / max(admitted, MINIMUM))
+
+
+def test_a_batch_that_does_not_happen_is_not_counted_however_often_it_is_tried() -> None:
+    """Aborts are the broker's: one bad event that is decided again with each stops no healthy worker."""
+    fuse = Fuse(SHARE)
+    for _ in range(100):
+        with pytest.raises(TransactionAbortedError), fuse.weighed(events=1, failed=1):
+            raise TransactionAbortedError("gate-0", "the broker is away")
+    assert fuse.share == 0
+    with fuse.weighed(events=1, failed=1):
+        pass
+    assert fuse.share == 1 / MINIMUM
+
+
+def test_what_other_partitions_are_committing_is_weighed_as_well() -> None:
+    """Else each of them could turn ten events of a bad deploy into letters at once."""
+    fuse = Fuse(SHARE)
+    with fuse.weighed(events=10, failed=10):
+        with pytest.raises(FuseBlownError), fuse.weighed(events=1, failed=1):
+            pass
+        assert fuse.share == 0
+    assert fuse.share == 10 / MINIMUM
