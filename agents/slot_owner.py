@@ -5,6 +5,7 @@
    mail is not.
 3. `Attempts.settle` says what became of it.
 4. Outcome, delivery, return and suppression are produced at once and awaited; then the source event counts as done.
+   What Kafka refuses for what it is (too large) is made short, and the send is a dead letter.
 """
 
 import asyncio
@@ -27,16 +28,18 @@ from streams.delivery.attempt import Attempts
 from streams.delivery.outcomes import OutcomeSettings
 from streams.delivery.pool import SlotConnections
 from streams.delivery.routes import Router
+from streams.delivery.short_outcome import shortened
 from streams.runtime.app import EvenpostApp
 from streams.runtime.dead_letters import INTERNAL, MALFORMED, DeadLetter, Failure, bury
 from streams.runtime.life import worker
 from streams.runtime.metrics import ATTEMPT_SECONDS, ATTEMPTS, EVENTS, FAILURES, FUSE, OUTCOMES, SUPPRESSED
 from streams.runtime.partition.fuse import Fuse
+from streams.runtime.partition.transactions import REFUSALS
 from streams.runtime.producer import RecordProducer
 from streams.runtime.settings import Settings
 from streams.runtime.state.local_store import StoreError
 from streams.runtime.state.replication import Replication
-from streams.runtime.state.tables import PartitionTable
+from streams.runtime.state.tables import PartitionTable, RecoveryError
 from streams.views import World
 
 log = structlog.get_logger(__name__)
@@ -46,6 +49,8 @@ DRAIN_S: Final = 12.0
 # Cutting aborts sockets and closes the journal, which the next owner may open in this very process.
 CUT_S: Final = 4.0
 EMIT_AGAIN_S: Final = 1.0
+# The reason of a dead letter whose outcome Kafka does not take.
+REFUSED: Final = "outcome refused by Kafka"
 LANES: Final = (topics.SENDS_TRANSACTIONAL.name, topics.SENDS_MARKETING.name)
 # A slot that `egress` does not name: nothing is sent from it, its sends go back.
 _NOWHERE: Final = Egress(slot=0, via=Via(kind="bind", address="127.0.0.1"), ehlo="localhost", state="spare")
@@ -116,6 +121,8 @@ class SlotOwner:
             if self._stopping:
                 return
             self._journal = await asyncio.to_thread(self._recovered)
+            if self._journal is None:
+                return
             self._workers = [
                 asyncio.create_task(self._work(), name=f"slot-{self.slot}-{number}")
                 for number in range(self._shared.settings.smtp.connections_per_slot)
@@ -137,11 +144,19 @@ class SlotOwner:
                 self._journal.close()
             self._ended.set()
 
-    def _recovered(self) -> PartitionTable:
+    def _recovered(self) -> PartitionTable | None:
+        """The journal, read back; None where the slot is given up meanwhile."""
         settings = self._shared.settings
         path = worker.state_path(settings, self._shared.member, f"journal-{self.slot}")
         journal = PartitionTable(path, ttl_s=(topics.JOURNAL.retention_ms or 0) // 1000)
-        read = journal.recover(settings.kafka, settings.topic(topics.JOURNAL.name), self.slot)
+        topic = settings.topic(topics.JOURNAL.name)
+        try:
+            read = journal.recover(settings.kafka, topic, self.slot, go_on=lambda: not self._stopping)
+        except BaseException as error:
+            journal.close()
+            if self._stopping and isinstance(error, RecoveryError):
+                return None
+            raise
         log.info("slot taken", slot=self.slot, journal_records=read)
         return journal
 
@@ -188,13 +203,12 @@ class SlotOwner:
             return
         known = self._journal_entry(send)
         if known is not None:
-            await self._emit(known, send)
+            await self._end(known, send, message)
             return
         with ATTEMPT_SECONDS.time():
             outcome = await self._settled(send, message)
         if outcome is not None:
-            await self._emit(outcome, send)
-            _count(outcome, send)
+            _count(await self._end(outcome, send, message), send)
 
     async def _settled(self, send: Send, message: Any) -> Outcome | None:
         try:
@@ -240,16 +254,39 @@ class SlotOwner:
         found = None if self._journal is None else self._journal.get(_journal_key(send))
         return None if found is None else _outcome.decode(found)
 
-    async def _emit(self, outcome: Outcome, send: Send) -> None:
-        """Make the outcome durable.  A live sender tries until it is: it never sends again for Kafka's sake."""
+    async def _end(self, outcome: Outcome, send: Send, message: Any) -> Outcome:
+        """Make the outcome durable, or a short one where no broker takes it; returns which."""
+        refusal = await self._emit(outcome, send)
+        if refusal is None:
+            return outcome
+        log.error("outcome refused by Kafka, made short", slot=self.slot, send_id=send.send_id, error=str(refusal))
+        FAILURES.labels(self._name(message)).inc()
+        short = shortened(outcome, send, str(refusal), datetime.now(UTC), self._shared.outcome_settings)
+        # Before the letter: what the journal does not know would be sent again by the next owner.
+        again = await self._emit(short, send)
+        if again is not None:
+            log.error("short outcome refused as well", slot=self.slot, send_id=send.send_id, error=str(again))
+        await self._bury(message, reason=REFUSED, error=str(refusal))
+        # Last: should it blow, this send has its end.
+        self._shared.fuse.admit(events=1, failed=1)
+        FUSE.set(self._shared.fuse.share)
+        return short
+
+    async def _emit(self, outcome: Outcome, send: Send) -> KafkaException | None:
+        """Make the outcome durable, or give back why no broker will ever take it.
+
+        A live sender tries until it is: it never sends again for Kafka's sake.
+        """
         while True:
             try:
                 await self._emit_once(outcome, send)
             except KafkaException as error:
+                if error.args[0].code() in REFUSALS:
+                    return error
                 log.warning("outcome not durable yet", slot=self.slot, error=str(error))
                 await asyncio.sleep(EMIT_AGAIN_S)
             else:
-                return
+                return None
 
     async def _emit_once(self, outcome: Outcome, send: Send) -> None:
         emit, topic = self._shared.producer.send, self._shared.settings.topic
