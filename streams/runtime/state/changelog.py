@@ -5,7 +5,7 @@ that a partition has no more is what ends the reading.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Final, Self
 
@@ -31,9 +31,12 @@ class RecoveryError(RuntimeFault):
 
 
 class Changelog:
-    """A reader of one partition, without a group."""
+    """A reader of one partition, without a group; once `go_on` turns False it waits for no broker any more."""
 
-    def __init__(self, kafka: KafkaSettings, topic: str, partition: int) -> None:
+    def __init__(
+        self, kafka: KafkaSettings, topic: str, partition: int, *, go_on: Callable[[], bool] = lambda: True
+    ) -> None:
+        self._go_on = go_on
         self._place = TopicPartition(topic, partition)
         self._name = f"{topic}[{partition}]"
         self._consumer = Consumer(
@@ -60,7 +63,7 @@ class Changelog:
     def bounds(self) -> tuple[int, int]:
         """Its first and its next offset."""
         try:
-            return bounds(self._consumer, self._place.topic, self._place.partition)
+            return bounds(self._consumer, self._place.topic, self._place.partition, go_on=self._go_on)
         except KafkaException as error:
             raise RecoveryError(f"{self._name}: {error.args[0]}") from error
 
@@ -85,5 +88,7 @@ class Changelog:
                 heard = time.monotonic()
                 position = self._consumer.position([self._place])[0].offset
                 yield changes, position if position >= 0 else None
+            elif not self._go_on():
+                raise RecoveryError(f"{self._name}: given up while nothing came")
             elif time.monotonic() - heard > SILENCE_S:
                 raise RecoveryError(f"{self._name}: silent for {SILENCE_S:.0f} s before its end")

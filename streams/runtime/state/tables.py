@@ -228,7 +228,7 @@ class PartitionTable:
         began = _now()
         self._labels = (topic.removeprefix(kafka.prefix), str(partition))
         self._gauge = metrics.TABLE_BYTES.labels(*self._labels)
-        with Changelog(kafka, topic, partition) as changelog:
+        with Changelog(kafka, topic, partition, go_on=go_on) as changelog:
             low, high = changelog.bounds()
             start = self._start(low, high)
             if start is None:

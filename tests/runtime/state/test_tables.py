@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+import socket
 import tempfile
 import time
 from pathlib import Path
@@ -14,9 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.runtime.partition.transactions import FencedProducer, GroupOffsets, Record
-from streams.runtime.settings import Settings
+from streams.runtime.settings import KafkaSettings, Settings
 from streams.runtime.state.local_store import CACHE_BYTES, StoreDamagedError
 from streams.runtime.state.tables import PartitionTable, RecoveryError
+from streams.runtime.state.watermarks import LIMIT_S
 from tests.runtime.builders import deployed
 
 Change = tuple[bytes, bytes | None]
@@ -320,3 +322,15 @@ def test_a_recovery_that_was_interrupted_makes_a_copy_no_younger(
     again, read = writer.recover(tmp_path / "t")
     assert read == 0
     again.close()
+
+
+def test_a_recovery_whose_broker_is_away_ends_when_the_partition_is_given_up(tmp_path: Path) -> None:
+    """A revocation does not wait for a leader: one ask, and that is short."""
+    table = PartitionTable(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        nobody = KafkaSettings(bootstrap=f"127.0.0.1:{silent.getsockname()[1]}")
+        began = time.monotonic()
+        with pytest.raises(RecoveryError):
+            table.recover(nobody, "t", 0, go_on=lambda: False)
+    assert time.monotonic() - began < LIMIT_S / 2
+    table.close()
