@@ -6,9 +6,10 @@
 3. From then on the ends are asked for about once a second; when all that was there is folded in, the view is confirmed.
    `fresh` says whether that happened within the last 3 s (DESIGN.md G4); whoever rests a decision on the view stops
    when it is not.
+4. Partitions are counted now and then: one that was added while we run would never be read, and the view not be whole.
 
-What ends the thread (a full disk, a topic made anew under it) ends the view: never fresh again, and whoever asked
-to be told (`when_failed`) is, so that the process ends and its successor begins from what is true.
+What ends the thread (a full disk, a topic made anew under it or made wider) ends the view: never fresh again, and
+whoever asked to be told (`when_failed`) is, so that the process ends and its successor begins from what is true.
 """
 
 import threading
@@ -36,6 +37,8 @@ FRESH_S: Final = 3.0
 ASK_EVERY_S: Final = 0.8
 # A leader that takes longer than this (s) is away, and its partition's end is not confirmed.
 ASK_TIMEOUT_S: Final = 1.0
+# Partitions are added by hand, once in years; for this long (s) what is written to a new one goes unseen.
+COUNT_EVERY_S: Final = 30.0
 _POLL_S: Final = 0.1
 # Records folded in, and written where they are kept on disk, in one go: what a lookup may wait for, some 50 ms.
 _BATCH: Final = 5_000
@@ -109,6 +112,7 @@ class Replication:
         self._at_end: set[Place] = set()
         self._began = self._confirmed = time.monotonic()
         self._asked = 0.0
+        self._counted = self._began
         self._ends: dict[Place, int] | None = None
         self.records = 0
         self._ready = threading.Event()
@@ -191,6 +195,7 @@ class Replication:
                 for kept in self._kept.values():
                     kept.check()
                 self._confirm()
+                self._count_partitions()
         except Exception as error:
             log.exception("view is read no further: this worker must end")
             with self._lock:
@@ -276,6 +281,23 @@ class Replication:
             }
         except KafkaException:
             return None
+
+    def _count_partitions(self) -> None:
+        """Raise ViewError where a topic has got more partitions than are read."""
+        if time.monotonic() - self._counted < COUNT_EVERY_S:
+            return
+        self._counted = time.monotonic()
+        try:
+            found = self._consumer.list_topics(timeout=ASK_TIMEOUT_S).topics
+        except KafkaException:
+            return  # away: the ends are not confirmed either
+        for name in self._names:
+            here = sum(topic == name for topic, _ in self._next)
+            there = len(found[name].partitions) if name in found else 0
+            if there > here:
+                raise ViewError(
+                    f"topic {name!r} has {there} partitions now, {here} are read; the worker must start anew"
+                )
 
     def _behind(self, topic: str | None = None) -> int:
         """How many offsets of a topic, or of all, are not folded in, as of the ends last asked for."""

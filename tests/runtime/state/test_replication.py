@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, NewPartitions
 
 from agents.views import replicate
 from schemas import ids, topics
@@ -14,6 +14,7 @@ from schemas.events import Suppression
 from streams.runtime import metrics
 from streams.runtime.cluster import Publisher
 from streams.runtime.settings import Settings
+from streams.runtime.state import replication as replicating
 from streams.runtime.state.replication import Replication
 from streams.runtime.state.suppression_disk import SuppressionsOnDisk
 from streams.runtime.topic_admin import apply_topics
@@ -107,4 +108,23 @@ def test_a_view_that_can_not_go_on_says_so(deployment: Settings, tmp_path: Path)
     assert not replication.fresh()
     with pytest.raises(Exception, match="can't be read"):
         replication.catch_up()
+    replication.close()
+
+
+def test_a_topic_made_wider_ends_the_view(deployment: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is written to the new partition would never be seen: the worker is told, and its successor reads all."""
+    monkeypatch.setattr(replicating, "COUNT_EVERY_S", 0.1)
+    told: list[BaseException] = []
+    replication = Replication(deployment, World(), (topics.TENANTS,), client_id="t")
+    replication.when_failed(told.append)
+    replication.start()
+    replication.catch_up()
+    assert replication.fresh()
+    name = deployment.topic(topics.TENANTS.name)
+    admin = AdminClient({"bootstrap.servers": deployment.kafka.bootstrap})
+    wider = len(admin.list_topics(timeout=LIMIT_S).topics[name].partitions) + 1
+    admin.create_partitions([NewPartitions(name, wider)])[name].result()
+    until(lambda: told, "the failure")
+    assert f"has {wider} partitions now" in str(told[0])
+    assert not replication.fresh()
     replication.close()
