@@ -6,7 +6,7 @@ every road by which Faust commits (timer, rebalance, stop) ends in `force_commit
 
 import asyncio
 import concurrent.futures
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from faust.transport.drivers.aiokafka import Transport
@@ -31,6 +31,11 @@ class EvenpostConsumer(DrainingConsumer):
 
     def _new_consumer_thread(self) -> EvenpostConsumerThread:
         return EvenpostConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    @property
+    def in_group(self) -> bool:
+        """Whether the standing of the latest assignment is the one that aiokafka has now; asks nobody."""
+        return self._thread.stands
 
     async def confirmed(self) -> bool:
         """Whether the partitions are still ours: a heartbeat sent now, in the assignment's generation, was answered.
@@ -57,6 +62,16 @@ class EvenpostConsumer(DrainingConsumer):
             await self._in_thread(self._thread.leave)
         except Exception as error:  # noqa: BLE001  # the process ends all the same
             self.log.warning("Did not leave the group: %r", error)
+
+    async def rewind(self, offsets: Mapping[Any, int]) -> None:
+        """Have what was dropped of the latest fetch fetched again.
+
+        Where aiokafka's loop is too busy to answer in time it still comes first there, before the next fetch.
+        """
+        try:
+            await self._in_thread(lambda: self._thread.rewind(offsets))
+        except TimeoutError:
+            self.log.warning("Rewound late: aiokafka's loop is busy")
 
     async def _in_thread(self, work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
         """Run in aiokafka's loop, beside its queue of calls: a commit that waits there must not hold this up."""

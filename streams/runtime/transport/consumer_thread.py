@@ -6,7 +6,8 @@
 """
 
 import asyncio
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import aiokafka
@@ -17,7 +18,8 @@ from faust.types import TP
 from streams.runtime import metrics
 from streams.runtime.clients import aiokafka_security
 from streams.runtime.life.waiting import Waiting
-from streams.runtime.transport import membership, static_member
+from streams.runtime.transport import membership, rewinding, static_member
+from streams.runtime.transport.header_keys import read_leniently
 from streams.runtime.transport.patience import patient
 
 # A fetch waits this long for its first byte.  Data answers at once; it only bounds how stale an empty answer is.
@@ -28,6 +30,9 @@ METADATA_AGE_MS = 3_000
 # The coordinator answers in a millisecond or two; while a rebalance holds its connection it does not, and the session
 # (6-12 s) must not run out while we wait.
 ANSWER_LIMIT_S = 5.0
+# aiokafka leaves the group where nobody asked it for records so long, and joins again only once somebody does.  Faust
+# asks for none of a member that stands by.  Whether a member that has partitions moves is the watchdog's to see.
+NO_LIMIT_MS = math.inf
 # A start that meets no broker tries again after this.
 START_AGAIN_S = 1.0
 
@@ -56,6 +61,8 @@ class EvenpostConsumerThread(AIOKafkaConsumerThread):
     assigned: membership.Standing | None = None
     # Between the end of a revocation and the next assignment.
     joining = False
+    # aiokafka's assignment of which the latest fetch took its records.
+    _fetched_of: Any = None
 
     async def on_start(self) -> None:
         """As Faust's, but a broker that is away at this moment is waited for; `worker.serve` has a limit."""
@@ -82,6 +89,11 @@ class EvenpostConsumerThread(AIOKafkaConsumerThread):
         self.assigned = membership.standing(self._coordinator())
         await super().on_partitions_assigned(assigned, generation_id)
 
+    @property
+    def stands(self) -> bool:
+        """Whether this member is in the group as it was assigned; false while the group is balanced."""
+        return self.assigned is not None and membership.standing(self._coordinator()) == self.assigned
+
     def _coordinator(self) -> Any:
         return getattr(self._consumer, "_coordinator", None)
 
@@ -107,6 +119,7 @@ class EvenpostConsumerThread(AIOKafkaConsumerThread):
 
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
         conf = self.app.conf
+        read_leniently()
         consumer = static_member.consumer(
             client_id=conf.broker_client_id,
             group_id=conf.id,
@@ -117,7 +130,7 @@ class EvenpostConsumerThread(AIOKafkaConsumerThread):
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             max_poll_records=conf.broker_max_poll_records,
-            max_poll_interval_ms=int(conf.broker_max_poll_interval * 1000),
+            max_poll_interval_ms=NO_LIMIT_MS,
             max_partition_fetch_bytes=conf.consumer_max_fetch_size,
             fetch_max_wait_ms=FETCH_WAIT_MS,
             metadata_max_age_ms=METADATA_AGE_MS,
@@ -129,6 +142,31 @@ class EvenpostConsumerThread(AIOKafkaConsumerThread):
             **aiokafka_security(self.app.settings.kafka),
         )
         return patient(consumer)
+
+    async def _fetch_records(
+        self,
+        consumer: Any,
+        active_partitions: Any,
+        timeout: float | None = None,  # noqa: ASYNC109  # Faust's signature
+        max_records: int | None = None,
+    ) -> Any:
+        """What aiokafka has fetched, unless the assignment changed meanwhile: its records are not ours to give yet."""
+        asked_of = rewinding.assignment(consumer)
+        records = await super()._fetch_records(consumer, active_partitions, timeout, max_records)
+        self._fetched_of = rewinding.assignment(consumer)
+        if records and self._fetched_of is not asked_of:
+            first = {tp: some[0].offset for tp, some in records.items()}
+            rewinding.rewind(consumer, first, fetched_of=self._fetched_of)
+            return {}
+        return records
+
+    async def rewind(self, offsets: Mapping[Any, int]) -> None:
+        """See `EvenpostConsumer.rewind`; runs in this thread."""
+        rewinding.rewind(self._ensure_consumer(), offsets, fetched_of=self._fetched_of)
+
+    async def seek_to_committed(self) -> Mapping[Any, Any]:
+        """As Faust's, but where nothing is committed it is the head."""
+        return dict(await self.call_thread(rewinding.to_committed, self._ensure_consumer()))
 
     async def _commit(self, offsets: Any) -> bool:
         """Commit, or say that it did not happen: a failure is tried again at the next interval (FAUST.md 3)."""

@@ -2,41 +2,60 @@
 
 1. `getmany` turns one fetch into Faust's messages, partitions in turn, and ends where a rebalance begins.
 2. `_drain_messages` gives each to its topic's channels, in one turn of the event loop while the flow is active.
+3. What is not handed over is rewound to (`rewinding`): aiokafka's position is past it, and a later record would be
+   committed past it too.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Mapping
+from itertools import chain
 from typing import Any
 
-from aiokafka.errors import KafkaError
 from faust.transport.drivers.aiokafka import Consumer
 from faust.types import TP, ConsumerMessage
+
+from streams.runtime.transport import rewinding
 
 
 class DrainingConsumer(Consumer):
     """Stock Faust makes four tasks a record; this makes none."""
 
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """Forget what was read before: a record that was cut off by the revocation left its offset behind."""
+        for tp in assigned:
+            self._read_offset.pop(tp, None)
+        await super().on_partitions_assigned(assigned, generation_id)
+
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:  # noqa: ASYNC109  # Faust's signature
         """What one fetch brought; where the flow stopped meanwhile it is dropped, and fetched again.
 
-        As Faust's, without what that does with each record for its monitor: a look at the partition's end.
+        As Faust's, without what that does with each record for its monitor: a look at the partition's end.  Faust seeks
+        to what is committed, here: owners of an assignment that stands would get once more what they have begun.
         """
         records, active = await self._wait_next_records(timeout)
         if records is None or self.should_stop:
             return
+        fetched = self.scheduler.iterate(records)
         if not self.flow_active:
-            try:
-                await self.perform_seek()
-            except KafkaError as error:
-                self.log.warning("No seek to what is committed: %r", error)
+            await self._drop(fetched)
             return
         app = self.app
         generation = app.consumer_generation_id
-        for tp, record in self.scheduler.iterate(records):
+        for tp, record in fetched:
             if not self.flow_active or app.consumer_generation_id != generation:
+                await self._drop(chain([(tp, record)], fetched))
                 return
             if active is None or tp in active or tp in self._buffered_partitions:
                 yield tp, _message(tp, record, generation)
+
+    async def _drop(self, records: Iterable[tuple[TP, Any]]) -> None:
+        """Have these fetched again, where their assignment stands; a consumer that ends fetches nothing again."""
+        if not self.should_stop and (offsets := rewinding.firsts(records)):
+            await self.rewind(offsets)
+
+    async def rewind(self, offsets: Mapping[Any, int]) -> None:
+        """Move the positions back, before anything is fetched again."""
+        raise NotImplementedError
 
     async def _drain_messages(self, fetcher: Any) -> None:
         """Hand over what was fetched.
@@ -54,15 +73,23 @@ class DrainingConsumer(Consumer):
                         continue
                     if self.flow_active and flow.is_active():
                         await self.callback(message)
-                    else:
-                        await self.wait_first(self.callback(message), self.suspend_flow.wait())
-                    self._read_offset[tp] = message.offset
+                    elif not await self._handed_over(message):
+                        await self._drop([(tp, message)])
+                        continue
+                    if message.generation_id == self.app.consumer_generation_id:
+                        self._read_offset[tp] = message.offset
         except asyncio.CancelledError:
             if not self.app.should_stop:
                 raise
         except self.consumer_stopped_errors:
             if not self.app.should_stop:
                 raise
+
+    async def _handed_over(self, message: ConsumerMessage) -> bool:
+        """Hand over, unless the flow stops first; whether it was."""
+        handing = asyncio.ensure_future(self.callback(message))
+        await self.wait_first(handing, self.suspend_flow.wait())
+        return handing.done() and not handing.cancelled()
 
 
 def _message(tp: TP, record: Any, generation: int) -> ConsumerMessage:

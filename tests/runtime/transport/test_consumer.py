@@ -33,7 +33,12 @@ async def turns_to_drain(tmp_path: Path, *, suspended: bool = False) -> tuple[in
 
     async def fetched(**_: float) -> AsyncIterator[tuple[TP, Any]]:
         for offset in range(RECORDS):
-            yield PARTITION, SimpleNamespace(offset=offset, topic=PARTITION.topic, key=b"", value=b"")
+            yield (
+                PARTITION,
+                SimpleNamespace(
+                    offset=offset, topic=PARTITION.topic, key=b"", value=b"", generation_id=app.consumer_generation_id
+                ),
+            )
         fetcher.should_stop = True
         stopped.set()
 
