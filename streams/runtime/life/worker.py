@@ -155,7 +155,7 @@ def _vitals(app: EvenpostApp, ownership: Ownership, views: Fresh | None, *, pati
         if ownership.leaving:
             yield Condition(name="owned", ok=False, detail=f"{ownership.leaving} partitions are being given back")
         else:
-            yield _joined(len(owners), assigned_at)
+            yield _joined(len(owners), assigned_at, in_group=cast("EvenpostConsumer", app.consumer).in_group)
         recovered = sum(getattr(owner, "ready", True) for owner in owners)
         yield Condition(
             name="recovered", ok=recovered == len(owners), detail=f"{recovered} of {len(owners)} partitions"
@@ -170,11 +170,13 @@ def _vitals(app: EvenpostApp, ownership: Ownership, views: Fresh | None, *, pati
     )
 
 
-def _joined(owned: int, assigned_at: list[float]) -> Condition:
+def _joined(owned: int, assigned_at: list[float], *, in_group: bool) -> Condition:
     if owned:
         return Condition(name="owned", ok=True, detail=f"{owned} partitions")
     if not assigned_at:
         return Condition(name="owned", ok=False, detail="the group has given nothing yet")
+    if not in_group:
+        return Condition(name="owned", ok=False, detail="0 partitions: not in the group")
     stands_by = time.monotonic() - assigned_at[0] >= STANDS_BY_S
     return Condition(name="owned", ok=stands_by, detail="0 partitions: stands by" if stands_by else "0 partitions")
 

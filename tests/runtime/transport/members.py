@@ -31,10 +31,13 @@ async def member(
     *,
     instance: str | None = None,
     take: Callable[[Any], None] | None = None,
+    poll_interval_s: float | None = None,
 ) -> AsyncIterator[EvenpostApp]:
     """The member, once it has partitions; each event's message goes to `take`."""
     app = make_app("gate", settings, member=name)
     app.conf.consumer_group_instance_id = instance
+    if poll_interval_s is not None:
+        app.conf.broker_max_poll_interval = poll_interval_s
 
     @app.agent(app.source(TOPIC), name=f"taking-{name}")
     async def taking(stream: Any) -> None:

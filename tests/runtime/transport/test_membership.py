@@ -62,3 +62,21 @@ async def test_no_two_assignments_have_one_number(kafka_bootstrap: str, topic_pr
             assert await one.consumer.rejoin()
             await until_true(lambda: one.consumer_generation_id != numbers[-1], "another assignment")
     assert numbers == [1, 2, 3]
+
+
+async def test_a_member_that_stands_by_stays_in_the_group(
+    kafka_bootstrap: str, topic_prefix: str, tmp_path: Path
+) -> None:
+    """Stock aiokafka has a member leave of which nobody asks records for a while, until somebody does."""
+    settings = deployed(kafka_bootstrap, topic_prefix, tmp_path, gate_partitions=1)
+    while_s = 2.0
+    async with (
+        member(settings, "one", poll_interval_s=while_s) as one,
+        member(settings, "two", poll_interval_s=while_s) as two,
+    ):
+        await until_true(lambda: one.consumer.in_group and two.consumer.in_group, "both in the group")
+        (idle,) = (app for app in (one, two) if not owned(app))
+        subscription = idle.consumer._thread._consumer._subscription
+        await until_true(lambda: subscription.fetcher_idle_time > 2 * while_s, "nobody asks")
+        assert idle.consumer.in_group
+        assert await idle.consumer.confirmed()
