@@ -17,9 +17,10 @@ What `each` does with an event:
 2. `handle` runs.  What it sends goes out at once; the next event begins while the broker still writes.
 3. Once every record that it sent is durable, the event is done (`app.ledger`), and its offset may be committed as soon
    as all before it are done (FAUST.md 1, 4).  At most OPEN events a partition are between 2 and 3.
-4. Where `handle` raises, or a record can't be written, it is tried again after a short pause, `worker.tries` times in
-   all.  Then the event goes to dead-letters with the traceback's last line; that is awaited, and the event is done.
-   Events behind it go on meanwhile, up to OPEN.  So `handle` must bear to be called twice for one event.
+4. Where `handle` raises, or a record is refused for what it is, it is tried again after a short pause, `worker.tries`
+   times in all.  Then the event goes to dead-letters with the traceback's last line; that is awaited, and the event is
+   done.  Events behind it go on meanwhile, up to OPEN.  So `handle` must bear to be called twice for one event.
+   Where the broker is away, that is no event's fault: it is tried again for as long as it takes.
 5. A fuse stops the worker where too many end so: nothing of those is acked.
 
 On a rebalance the event in hand is finished; what is not durable by then is not done, and comes again to whoever has
@@ -27,11 +28,13 @@ the partition next: at least once, never lost.
 """
 
 import asyncio
+import contextlib
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, NamedTuple, Protocol
 
 import structlog
+from confluent_kafka import KafkaException
 
 from streams.runtime import metrics
 from streams.runtime.app import EvenpostApp
@@ -39,6 +42,7 @@ from streams.runtime.dead_letters import INTERNAL, DeadLetter, Failure, bury
 from streams.runtime.partition.deciding import Received
 from streams.runtime.partition.fuse import Fuse
 from streams.runtime.partition.ownership import Ownership
+from streams.runtime.partition.transactions import REFUSALS
 from streams.runtime.producer import RecordProducer
 
 log = structlog.get_logger(__name__)
@@ -47,8 +51,12 @@ log = structlog.get_logger(__name__)
 OPEN: Final = 1_000
 # Between two tries; what fails for a broker's or a file's sake is often over by then.
 PAUSES_S: Final = (0.05, 0.5, 2.0)
+# A record that was not delivered has waited for the broker (120 s) already; it may be told so at once, too.
+AGAIN_S: Final = (1.0, 5.0, 15.0)
 # A partition that is given up waits this long for records on their way, well within a session (6 s at least).
 DRAIN_S: Final = 4.0
+# What is cut ends at its next await; who catches that as well is left behind.
+CUT_S: Final = 2.0
 # Events that `handle` takes without ever waiting let others run after so many.
 TURN: Final = 100
 
@@ -166,7 +174,9 @@ class _Lane:
         except TimeoutError:
             log.warning("partition given up with events under way", partition=self._partition)
             self._cut()
-            await self._ended.wait()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(CUT_S):
+                    await self._ended.wait()
 
     async def _handle(self) -> None:
         turn = 0
@@ -226,22 +236,30 @@ class _Lane:
             self._settled.set()
 
     async def _settled_one(self, opened: _Open) -> None:
-        tried = 1
-        while (error := await _outcome(opened)) is not None:
+        tried, away = 1, 0
+        while (outcome := await _outcome(opened)) is not None:
+            if outcome.away:
+                await self._wait_for_broker(opened.message, outcome.error, away)
+                away += 1
+                opened = await self._begun(opened.message)
+                continue
             metrics.FAILURES.labels(self._name(opened.message)).inc()
             if tried >= self._tries:
-                await self._give_up(opened.message, Failure(error=error, tries=tried))
+                await self._give_up(opened.message, Failure(error=outcome.error, tries=tried))
                 return
             await asyncio.sleep(PAUSES_S[min(tried, len(PAUSES_S)) - 1])
             tried += 1
             opened = await self._begun(opened.message)
         self._done(opened.message)
 
+    async def _wait_for_broker(self, message: Any, error: Exception, times: int) -> None:
+        where = {"topic": self._name(message), "partition": message.partition, "offset": message.offset}
+        log.warning("records of an event are not durable yet, sending again", **where, error=str(error))
+        await asyncio.sleep(AGAIN_S[min(times, len(AGAIN_S) - 1)])
+
     async def _give_up(self, message: Any, failure: Failure) -> None:
         name = self._name(message)
         log.error("event failed", topic=name, offset=message.offset, tries=failure.tries, exc_info=failure.error)
-        self._acks.fuse.admit(events=1, failed=1)
-        metrics.FUSE.set(self._acks.fuse.share)
         letter = DeadLetter(
             role=self._acks.role,
             topic=name,
@@ -253,8 +271,23 @@ class _Lane:
             error=failure.line,
             tries=failure.tries,
         )
-        await bury(self._acks.producer, self._acks.app.settings, letter)
+        with self._acks.fuse.weighed(events=1, failed=1):
+            await self._buried(message, letter)
+        metrics.FUSE.set(self._acks.fuse.share)
         self._ledger.done(message.topic, message.partition, message.offset)
+
+    async def _buried(self, message: Any, letter: DeadLetter) -> None:
+        times = 0
+        while True:
+            try:
+                await bury(self._acks.producer, self._acks.app.settings, letter)
+            except KafkaException as error:
+                if _refused(error):  # a letter is bounded by its topic: a defect, and the worker says so
+                    raise
+                await self._wait_for_broker(message, error, times)
+                times += 1
+            else:
+                return
 
     def _done(self, message: Any) -> None:
         self._acks.fuse.admit(events=1, failed=0)
@@ -274,12 +307,28 @@ class _Lane:
         )
 
 
-async def _outcome(opened: _Open) -> Exception | None:
+class _Wanting(NamedTuple):
+    """What keeps an event from being done; `away`: nothing but a broker that did not take its records in time."""
+
+    error: Exception
+    away: bool
+
+
+async def _outcome(opened: _Open) -> _Wanting | None:
     """What keeps the event from being done; None once all it sent is durable."""
-    error = opened.error
+    ours, brokers = opened.error, None
     for future in opened.futures:
         try:
             await future
         except Exception as failed:  # noqa: BLE001  # the first is what is told; the others are its like
-            error = error or failed
-    return error
+            if isinstance(failed, KafkaException) and not _refused(failed):
+                brokers = brokers or failed
+            else:
+                ours = ours or failed
+    if ours is not None:
+        return _Wanting(ours, away=False)
+    return None if brokers is None else _Wanting(brokers, away=True)
+
+
+def _refused(error: KafkaException) -> bool:
+    return error.args[0].code() in REFUSALS

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from confluent_kafka import KafkaError, KafkaException
 
 from schemas import ids, topics
+from streams.runtime.app import make_app
 from streams.runtime.children import Child, spawn
 from streams.runtime.cluster import Publisher
+from streams.runtime.partition import acks as acks_module
+from streams.runtime.partition.acks import Acks, Send
+from streams.runtime.partition.deciding import Received
 from streams.runtime.partition.transactions import GroupOffsets
-from streams.runtime.settings import Settings
+from streams.runtime.producer import RecordProducer
+from streams.runtime.settings import Settings, WorkerSettings
 from tests.runtime.builders import LIMIT_S, deployed, read, until
 from tests.runtime.partition.toy_acks import BAD, GO, ROLE, SLOW, TOPIC
 
@@ -115,3 +125,80 @@ def test_where_all_raises_the_worker_stops_and_the_topic_keeps_its_events(settin
     assert 1 <= len(read(settings, "dead-letters")) <= 10
     assert sum(committed(settings)) <= 10
     assert b"EVENPOST_WORKER__FUSE_SHARE" in log(settings).read_bytes()
+
+
+class Late(RecordProducer):
+    """The first records are given up by librdkafka, as where the broker is away for 120 s."""
+
+    times = 2 * WorkerSettings().tries
+
+    async def send(self, *given: Any, **named: Any) -> asyncio.Future[int]:
+        """Too late, or as ever."""
+        if not self.times:
+            return await super().send(*given, **named)
+        self.times -= 1
+        future = asyncio.get_running_loop().create_future()
+        future.set_exception(KafkaException(KafkaError(KafkaError._MSG_TIMED_OUT)))
+        return future
+
+
+@pytest.mark.parametrize("value", [b"good", BAD])
+async def test_a_broker_that_is_away_is_no_events_fault(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, value: bytes
+) -> None:
+    """Records that time out more often than an event has tries are sent again; so is the letter of one that is bad."""
+    monkeypatch.setattr(acks_module, "AGAIN_S", (0.01,))
+    app = make_app(ROLE, settings, member="toy-0")
+    producer = Late(settings.kafka, client_id="toy-0")
+    acks = Acks(app, role=ROLE, producer=producer)
+    topic = settings.topic(TOPIC)
+
+    async def handle(event: Received, send: Send) -> None:
+        if event.value == BAD:
+            raise ValueError("bad")
+        await send("sends.marketing", event.value, key=event.key)
+
+    acks.handles[topic] = handle
+    lane = acks_module._Lane(0, acks)
+    lane.put(SimpleNamespace(topic=topic, partition=0, offset=7, key=b"k", value=value, headers=()))
+    running_lane = asyncio.create_task(lane.run())
+    async with asyncio.timeout(30):
+        while app.ledger.first_open(topic, 0) is not None and not running_lane.done():  # noqa: ASYNC110  # tells nobody
+            await asyncio.sleep(0.01)
+    await lane.stop()
+    await running_lane
+    await asyncio.to_thread(producer.close)
+    assert producer.times == 0
+    assert [message.value() for message in read(settings, "sends.marketing")] == ([value] if value != BAD else [])
+    assert [message.value() for message in read(settings, "dead-letters")] == ([value] if value == BAD else [])
+
+
+async def test_a_handler_that_can_not_be_cut_holds_up_no_revocation(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It swallows its cancellation; the lane is left behind, and its event is not done."""
+    for name in ("DRAIN_S", "CUT_S"):
+        monkeypatch.setattr(acks_module, name, 0.05)
+    app = make_app(ROLE, settings, member="toy-0")
+    producer = RecordProducer(settings.kafka, client_id="toy-0")
+    acks = Acks(app, role=ROLE, producer=producer)
+    topic, begun, go = settings.topic(TOPIC), asyncio.Event(), asyncio.Event()
+
+    async def handle(event: Received, send: Send) -> None:
+        begun.set()
+        while not go.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await go.wait()
+
+    acks.handles[topic] = handle
+    lane = acks_module._Lane(0, acks)
+    lane.put(SimpleNamespace(topic=topic, partition=0, offset=7, key=b"k", value=b"v", headers=()))
+    running_lane = asyncio.create_task(lane.run())
+    async with asyncio.timeout(10):
+        await begun.wait()
+        await lane.stop()
+    assert not running_lane.done()
+    assert app.ledger.first_open(topic, 0) == 7
+    go.set()
+    await asyncio.wait({running_lane}, timeout=10)
+    await asyncio.to_thread(producer.close)
