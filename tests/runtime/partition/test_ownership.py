@@ -12,6 +12,7 @@ from faust.types import TP, Message
 
 from streams.runtime.app import EvenpostApp, make_app
 from streams.runtime.errors import LostEventError, OwnerStuckError
+from streams.runtime.life.worker import _vitals
 from streams.runtime.partition import ownership as ownership_module
 from streams.runtime.partition.ownership import HIGH, LOW, Ownership
 from streams.runtime.settings import KafkaSettings, Settings
@@ -231,11 +232,15 @@ async def test_owners_that_stop_are_seen_until_they_have_and_given_nothing(tmp_p
 
     app, busy = toy_app(tmp_path), Busy()
     ownership = Ownership(app, lambda _: busy)
+    vitals = _vitals(app, ownership, None, patience_s=60.0)
     await ownership._assigned({TP("t.sends", 0)})
+    assert [condition.ok for condition in vitals.conditions()] == [True, True]
     revoking = asyncio.create_task(ownership._revoked())
     await asyncio.sleep(0)
     assert (ownership.partitions, list(ownership.owners()), ownership.leaving) == ((0,), [busy], 1)
     assert ownership.owner(0) is busy
+    owned, _ = vitals.conditions()
+    assert (owned.ok, owned.detail) == (False, "1 partitions are being given back")
     ownership.hand_over(event(app, 7).message)
     assert busy.taken == []
     finish.set()
