@@ -36,7 +36,7 @@ __all__ = [
     "missing_jars",
 ]
 
-KAFKA_VERSION = "4.3.1"
+KAFKA_VERSION = "4.1.1"
 LOCK_FILE = Path(__file__).with_name("jgo.lock.toml")
 # Jars at once: a mirror answers one small file slowly, and more than this is impolite.
 FETCHERS = 4

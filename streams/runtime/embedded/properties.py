@@ -53,9 +53,13 @@ def server_properties(log_dir: Path, *, port: int, controller_port: int, listene
         "min.insync.replicas": 1,
         "offsets.topic.replication.factor": 1,
         "offsets.topic.num.partitions": 4,
+        # Read in whole when the broker starts; transactions commit offsets many times a second.  Segments of 1 MB are
+        # compacted soon.  A broker that was killed reads them twice, and answers from what is half read meanwhile.
+        "offsets.topic.segment.bytes": 1024 * 1024,
         "transaction.state.log.replication.factor": 1,
         "transaction.state.log.min.isr": 1,
         "transaction.state.log.num.partitions": 4,
+        "transaction.state.log.segment.bytes": 1024 * 1024,
         "share.coordinator.state.topic.replication.factor": 1,
         "share.coordinator.state.topic.min.isr": 1,
         "share.coordinator.state.topic.num.partitions": 1,
@@ -83,14 +87,10 @@ def server_properties(log_dir: Path, *, port: int, controller_port: int, listene
         "num.network.threads": 2,
         "num.io.threads": 4,
         "background.threads": 2,
-        # A killed broker's session keeps its successor waiting, but a shorter one than this (default 9 s) runs out on a
-        # machine with other work, and what then happens to transactions is told below.
+        # A killed broker's session keeps its successor waiting (default 9 s); one much shorter than this runs out on a
+        # machine with other work, and all partitions lose their leader for a moment.
         "broker.heartbeat.interval.ms": 500,
         "broker.session.timeout.ms": 6000,
-        # KAFKA-20734: while partitions have no leader, the transaction coordinator of Kafka 4 takes them for deleted
-        # and leaves out their commit markers: who reads committed records or the group's offsets then hangs for ever.
-        # One node has nobody to hand its partitions to; without that hand-over they keep their leader to the end.
-        "controlled.shutdown.enable": "false",
     }
     if listener is not None:
         settings |= listener.settings(settings)
