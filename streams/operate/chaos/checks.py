@@ -25,6 +25,9 @@ _NAMED: Final = 5
 SHOWN_S: Final = 6.0
 # While the broker is away nobody can look: then the look after so many answered samples counts.
 SHOWN_SAMPLES: Final = 6
+# Seconds for which a broker that was killed may answer offsets from before: it reads them in while it answers
+# (docs/adr/0009).  What is below the highest for longer was set back.
+STALE_S: Final = 10.0
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True):
@@ -157,13 +160,17 @@ def _faults(offsets: Offsets, reach: "_Reach", output: str) -> _Faults:
     late: list[str] = []
     back: list[str] = []
     highest: dict[Place, int] = {}
+    below: dict[Place, float] = {}
     for at, sample in enumerate(offsets.samples):
         shown = _shown(offsets.samples, at)
         for (topic, partition), committed in sample.committed.items():
             before = highest.get((topic, partition), 0)
-            if committed < before:
+            if committed >= before:
+                highest[topic, partition] = committed
+                below.pop((topic, partition), None)
+            elif sample.at - below.setdefault((topic, partition), sample.at) > STALE_S:
                 back.append(f"{topic}[{partition}] {before} to {committed}")
-            highest[topic, partition] = committed
+                highest[topic, partition] = committed
             needed = reach.needed((topic, partition), committed)
             if needed >= sample.high.get((output, partition), 0):
                 ahead.append(f"{topic}[{partition}] committed {committed}, an effect below it was not yet written")
