@@ -31,7 +31,7 @@ ROLE: Final = "feedback"
 # It has no view that would tell that the broker is away, and a fact is given up within the session, then decided again.
 PATIENCE_S: Final = 300.0
 _FACTS: Final = frozenset({topics.SUPPRESSIONS.name})
-# Partitions decide on the event loop and wait for Kafka in threads, one each.
+# Each partition makes its producer in a thread; what waits for Kafka has threads of its own (`own_thread`).
 _PARTITIONS: Final = topics.SUPPRESSION_REQUESTS.partitions(gate=1, slots=1)
 
 
