@@ -90,8 +90,7 @@ class Ownership:
 
     async def confirmed(self) -> bool:
         """Whether the group confirms, by a heartbeat of now, that this worker has what it was assigned."""
-        consumer: Any = self._app.consumer
-        return bool(await consumer.confirmed())
+        return bool(await self._consumer().confirmed())
 
     async def _assigned(self, *given: Any, **__: Any) -> None:
         if self._closed:
@@ -197,7 +196,7 @@ class Ownership:
             tp = TP(message.topic, message.partition)
             if tp not in self._paused:
                 self._paused.add(tp)
-                self._app.consumer.on_buffer_full(tp)
+                self._consumer().hold(tp)
 
     def _without_owner(self, message: Any) -> None:
         """Of an earlier assignment, or released: it is read again.  Ahead of the owner: it waits.  Else: a defect."""
@@ -213,4 +212,7 @@ class Ownership:
         """Fetch the partition of each topic again where its owner has worked the backlog off."""
         for tp in [tp for tp in self._paused if tp.partition == partition and owner.backlog(tp.topic) <= LOW]:
             self._paused.discard(tp)
-            self._app.consumer.on_buffer_drop(tp)
+            self._consumer().let_go(tp)
+
+    def _consumer(self) -> Any:
+        return self._app.consumer  # an EvenpostConsumer, of which Faust's types know nothing

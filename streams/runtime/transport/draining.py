@@ -20,8 +20,29 @@ from streams.runtime.transport import rewinding
 class DrainingConsumer(Consumer):
     """Stock Faust makes four tasks a record; this makes none."""
 
+    def _reset_state(self) -> None:
+        super()._reset_state()
+        self._held: set[TP] = set()
+
+    def hold(self, tp: TP) -> None:
+        """Fetch nothing of this partition until `let_go`, or until there is another assignment."""
+        self._held.add(tp)
+        self.on_buffer_full(tp)
+
+    def let_go(self, tp: TP) -> None:
+        """Fetch it again."""
+        self._held.discard(tp)
+        self.on_buffer_drop(tp)
+
+    def on_buffer_drop(self, tp: TP) -> None:
+        """Fetch it again, unless it is held: Faust says so where its own queues, before the owners', have room."""
+        if tp not in self._held:
+            super().on_buffer_drop(tp)
+
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
-        """Forget what was read before: a record that was cut off by the revocation left its offset behind."""
+        """Forget the assignment before: what was full, and what was read, where a revocation cut a record off too."""
+        self._held.clear()
+        self._buffered_partitions.clear()
         for tp in assigned:
             self._read_offset.pop(tp, None)
         await super().on_partitions_assigned(assigned, generation_id)
@@ -41,12 +62,16 @@ class DrainingConsumer(Consumer):
             return
         app = self.app
         generation = app.consumer_generation_id
+        unwanted: list[tuple[TP, Any]] = []  # aiokafka takes an empty set of partitions for all of them
         for tp, record in fetched:
             if not self.flow_active or app.consumer_generation_id != generation:
-                await self._drop(chain([(tp, record)], fetched))
-                return
+                unwanted.append((tp, record))
+                break
             if active is None or tp in active or tp in self._buffered_partitions:
                 yield tp, _message(tp, record, generation)
+            else:
+                unwanted.append((tp, record))
+        await self._drop(chain(unwanted, fetched))
 
     async def _drop(self, records: Iterable[tuple[TP, Any]]) -> None:
         """Have these fetched again, where their assignment stands; a consumer that ends fetches nothing again."""

@@ -68,3 +68,22 @@ async def test_a_fetch_while_streams_are_held_is_handed_over_whole(tmp_path: Pat
     turns, taken = await turns_to_drain(tmp_path, suspended=True)
     assert taken == list(range(RECORDS))
     assert turns > RECORDS
+
+
+async def test_19_a_held_partition_stays_held_when_fausts_queue_has_room(tmp_path: Path) -> None:
+    """Faust's queues lie before an owner's inbox: that they are empty says nothing of the inbox."""
+    app = make_app(
+        "sender", Settings(data_dir=tmp_path, kafka=KafkaSettings(bootstrap="127.0.0.1:1")), member="sender-0"
+    )
+    consumer: Any = app.consumer
+    other = TP("t.sends.transactional", 0)
+    consumer._set_active_tps({PARTITION, other})
+    consumer.hold(PARTITION)
+    consumer.on_buffer_full(PARTITION)
+    consumer.on_buffer_full(other)
+    consumer.on_buffer_drop(PARTITION)
+    consumer.on_buffer_drop(other)
+    assert consumer._get_active_partitions() == {other}
+    consumer.let_go(PARTITION)
+    assert consumer._get_active_partitions() == {PARTITION, other}
+    consumer._thread.thread_loop.close()
