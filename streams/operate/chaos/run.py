@@ -27,12 +27,15 @@ from streams.operate.chaos.sampler import Sampler
 from streams.operate.chaos.upstream import REST_PER_S, Upstream
 from streams.operate.checks import Check
 from streams.operate.errors import FleetError
-from streams.runtime.settings import KafkaSettings, Settings
+from streams.runtime.settings import KafkaSettings, Settings, WorkerSettings
 
 READY_S: Final = 120.0
 # Seconds for which nothing may move after the last round, until the run is judged as it stands: more than two sessions,
 # a fence, a recovery, and what the broker may take meanwhile.
 PATIENCE_S: Final = 120.0
+# A worker whose broker is away moves nothing, and on a machine with other work a killed broker is away for a minute and
+# a half at worst, twice in a row: that is no worker that hangs.
+STALLED_S: Final = 240.0
 GONE_S: Final = 5.0
 LOOK_S: Final = 0.5
 # At the end of the rounds about so many of the events are still to come, should rounds take less than was thought.
@@ -78,6 +81,7 @@ def settings(folder: Path, *, partitions: int, session_timeout_s: float) -> Sett
     return Settings(
         data_dir=folder.absolute(),
         kafka=KafkaSettings(gate_partitions=partitions, slots=partitions, session_timeout_s=session_timeout_s),
+        worker=WorkerSettings(stalled_s=STALLED_S),
     )
 
 
