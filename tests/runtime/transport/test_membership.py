@@ -34,6 +34,7 @@ async def test_an_assignment_is_confirmed_only_while_it_stands(
             one.consumer._thread.assigned = current
             assert len(owned(one)) == 1
             await two.consumer.leave()
+            assert not two.consumer.in_group
             assert not await two.consumer.confirmed()
             # The session is 45 s and no static member leaves by itself: within 15 s it was the leaving that moved it.
             await until_true(lambda: len(owned(one)) == 2, "the partitions back", limit_s=15)
