@@ -8,12 +8,16 @@ other out, and the two take turns for ever.  So:
 
 1. Heartbeat goes out in version 3 and OffsetCommit in version 7, which carry the name.
 2. The answer is then FENCED_INSTANCE_ID, after which aiokafka asks for nothing more, and `on_taken` is told.
+3. A broker that was killed gives that answer to members who are right, while it reads the group in (decision 9).  So
+   the coordinator is asked again for a while: only who hears it for GRACE_S is taken.
 """
 
+import time
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import aiokafka
+from aiokafka.errors import GroupCoordinatorNotAvailableError
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.commit import OffsetCommitRequest, OffsetCommitResponse_v3
 from aiokafka.protocol.group import HeartbeatRequest, HeartbeatResponse_v1
@@ -23,6 +27,9 @@ from aiokafka.protocol.types import Array, Int32, Int64, Schema, String
 FENCED_INSTANCE_ID: Final = 82
 # "Not known", for the leader epoch of what was committed (KIP-320).
 _NO_EPOCH: Final = -1
+# The group's log is read in within a second or two, at most; somebody whose name is taken can do no harm meanwhile: its
+# partitions are fenced and its commits refused.
+GRACE_S: Final = 5.0
 
 
 class HeartbeatResponseV3(Response):
@@ -121,6 +128,7 @@ class StaticConsumer(aiokafka.AIOKafkaConsumer):
         super().__init__(group_instance_id=group_instance_id, **config)
         self._instance_id = group_instance_id
         self._on_taken: Callable[[], None] | None = on_taken
+        self._taken_since: float | None = None
 
     async def start(self) -> None:
         """Start, and from then on name this member in whatever is asked of the coordinator."""
@@ -129,7 +137,14 @@ class StaticConsumer(aiokafka.AIOKafkaConsumer):
 
         async def send_named(request: Request[Any]) -> Any:
             answer = await send(_named(request, self._instance_id))
-            if FENCED_INSTANCE_ID in _codes(answer) and self._on_taken is not None:
+            if FENCED_INSTANCE_ID not in _codes(answer):
+                self._taken_since = None
+                return answer
+            now = time.monotonic()
+            self._taken_since = self._taken_since or now
+            if now - self._taken_since < GRACE_S:
+                raise GroupCoordinatorNotAvailableError("the coordinator says that our name is taken; asked again")
+            if self._on_taken is not None:
                 told, self._on_taken = self._on_taken, None
                 told()
             return answer

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+from aiokafka.consumer.group_coordinator import GroupCoordinator
 
 from streams.runtime.app import EvenpostApp
+from streams.runtime.transport.static_member import FENCED_INSTANCE_ID, HeartbeatResponseV3
 from tests.runtime.builders import deployed
 from tests.runtime.transport.members import member, until_true
 
@@ -51,6 +54,31 @@ async def test_a_namesake_takes_the_confirmation_away(kafka_bootstrap: str, topi
             now, first.consumer._thread.assigned = first.consumer._thread.assigned, was
             assert not await first.consumer.confirmed()
             first.consumer._thread.assigned = now
+
+
+async def test_a_coordinator_that_says_for_a_moment_that_a_name_is_taken_is_asked_again(
+    kafka_bootstrap: str, topic_prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A broker that was killed says so while it reads the group in: the member stays what it was."""
+    send, lies = GroupCoordinator._send_req, [2]
+
+    async def lying(self: GroupCoordinator, request: Any) -> Any:
+        answer = await send(self, request)
+        if isinstance(answer, HeartbeatResponseV3) and lies[0]:
+            lies[0] -= 1
+            answer.error_code = FENCED_INSTANCE_ID
+        return answer
+
+    monkeypatch.setattr(GroupCoordinator, "_send_req", lying)
+    settings = deployed(kafka_bootstrap, topic_prefix, tmp_path, session_timeout_s=45.0)
+    async with member(settings, "one", instance="one") as one:
+        taken: list[bool] = []
+        one.on_member_taken = lambda: taken.append(True)
+        was = one.consumer._thread.assigned
+        await until_true(lambda: not lies[0], "two lies")
+        assert await one.consumer.confirmed()
+        assert one.consumer._thread.assigned == was
+        assert not taken
 
 
 async def test_no_two_assignments_have_one_number(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> None:
