@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from statistics import median
+from typing import Final
 
 import msgspec
 
@@ -12,6 +13,8 @@ from streams.operate.chaos.plan import Kind
 from streams.operate.chaos.rounds import Struck
 
 Owner = tuple[str, int]  # member, pid
+# A partition without an effect for so long (s) before a blow stood still: working ones have several a second.
+WORKED_S: Final = 3.0
 
 
 class Gap(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,13 +62,15 @@ def takeovers(partitions: Mapping[int, Sequence[Found]]) -> int:
     return sum(_owner(before) != _owner(after) for there in partitions.values() for before, after in pairwise(there))
 
 
-def failovers(partitions: Mapping[int, Sequence[Found]], struck: Iterable[Struck]) -> dict[Kind, Failover]:
+def failovers(partitions: Mapping[int, Sequence[Found]], struck: Sequence[Struck]) -> dict[Kind, Failover]:
     """From the blow to the next effect of each partition that the struck worker had.
 
-    Of the broker: from its return, of each partition; while it is away nobody can do anything.
+    Of the broker: from its return, of each partition; while it is away nobody can do anything.  A partition that stood
+    still already, or for which the broker was struck before its next effect, says nothing of this blow.
     """
     waited: dict[Kind, list[float]] = defaultdict(list)
     rounds: dict[Kind, int] = defaultdict(int)
+    broker = [one.at for one in struck if not one.member]
     for one in struck:
         if one.kind is Kind.ADD:
             continue
@@ -73,7 +78,9 @@ def failovers(partitions: Mapping[int, Sequence[Found]], struck: Iterable[Struck
         since = one.at if one.member else one.until
         for there in partitions.values():
             pair = _around(there, since)
-            if pair is not None and one.member in {"", pair[0].effect.member}:
+            if pair is None or any(since < at < pair[1].at for at in broker):
+                continue
+            if not one.member or (one.member == pair[0].effect.member and since - pair[0].at <= WORKED_S):
                 waited[one.kind].append(pair[1].at - since)
     return {
         kind: Failover(

@@ -53,3 +53,13 @@ def test_a_failover_lasts_from_the_blow_to_the_next_effect_of_the_struck_ones_pa
     assert failovers.keys() == {Kind.KILL, Kind.BROKER_KILL}
     assert failovers[Kind.KILL] == figures.Failover(rounds=1, partitions=1, median_s=4.0, longest_s=4.0)
     assert failovers[Kind.BROKER_KILL] == figures.Failover(rounds=1, partitions=2, median_s=2.0, longest_s=3.8)
+
+
+def test_a_blow_to_the_broker_before_the_next_effect_hides_the_blow_before_it() -> None:
+    """Nobody can say which of the two the partition waited for; nor of one that stood still before."""
+    struck = [
+        Struck(number=1, kind=Kind.REMOVE, member="chaos-0", at=10.5, until=11.0),
+        Struck(number=2, kind=Kind.BROKER_KILL, member="", at=12.0, until=15.5),
+        Struck(number=3, kind=Kind.KILL, member="chaos-0", at=14.0, until=14.0),
+    ]
+    assert figures.failovers(EFFECTS, struck) == {}
