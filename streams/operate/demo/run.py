@@ -29,6 +29,7 @@ from streams.operate.errors import FleetError
 from streams.operate.up import Fleet
 from streams.runtime.cluster import Publisher
 from streams.runtime.settings import Settings
+from streams.runtime.state.replication import FRESH_S
 
 # Seconds: a busy machine of two cores has all roles ready in a third of it.
 READY_S: Final = 120.0
@@ -92,6 +93,9 @@ def _deliver(
     screen.phase("declaring tenants, IPs, suppressions, campaigns")
     upstream.declare(settings, planned)
     _until(lambda: not upstream.missing(settings, planned), DECLARED_S, lambda: upstream.missing(settings, planned))
+    # No gate decides by a view that has not confirmed its end for FRESH_S: after that each one knows all of it.  Else
+    # the first recipients wait for their campaign's content and are dealt behind later ones, not as planned.
+    time.sleep(FRESH_S)
     screen.phase("delivering")
     before = _cpu_s(fleet)
     reached = _follow(settings, planned, screen, patience_s=PATIENCE_S + PATIENCE_PER_THOUSAND_S * recipients / 1000)

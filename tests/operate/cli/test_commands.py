@@ -378,7 +378,7 @@ def test_topics_that_were_never_made_are_named(settings: Settings) -> None:
     assert "'nobody.egress' does not exist; run `evenpost topics apply`" in refused(other, 1, "egress", "list")
 
 
-def test_config_show_and_wrong_settings(settings: Settings) -> None:
+def test_config_show_and_wrong_settings(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """Effective values with their origin; a wrong one is exit code 2."""
     told = {one["name"]: one for one in json.loads(done(settings, "config", "show", "--json"))}
     assert told["kafka.slots"] == {
@@ -386,6 +386,7 @@ def test_config_show_and_wrong_settings(settings: Settings) -> None:
     }  # fmt: skip
     result = CliRunner().invoke(app, ["config", "show"], env={"EVENPOST_SMTP__PORT": "x"})
     assert result.exit_code == 2 and "smtp.port = 'x'" in result.stderr
+    monkeypatch.setenv("EVENPOST_CONFIG", "")  # --config sets it for the process: it must not outlive this test
     missing = CliRunner().invoke(app, ["--config", "/nowhere.toml", "config", "show"])
     assert missing.exit_code == 2 and "no such file" in missing.stderr
 
