@@ -8,11 +8,13 @@ from typing import Any, Literal
 
 from schemas.events import (
     Campaign,
+    Checkpoint,
     Condition,
     Content,
     Control,
     Delivery,
     Egress,
+    Intent,
     Lease,
     Outcome,
     Recipient,
@@ -171,12 +173,12 @@ SENDS_MARKETING = Topic(
 )
 JOURNAL = Topic(
     name="journal",
-    key="send id:deal",
+    key="send id:deal, or `checkpoint`",
     width="slots",
     retention_ms=9 * DAY_MS,  # must outlive the sends topics, or a redelivered send is sent again
     owner="sender",
-    events=(Outcome,),
-    summary="What each slot's sender did: outcomes, read back by the slot's next owner.",
+    events=(Intent, Outcome, Checkpoint),
+    summary="What each slot's sender is about to do and did, read back (uncommitted) by the slot's next owner.",
 )
 DELIVERIES = Topic(
     name="deliveries",

@@ -3,7 +3,8 @@
 from schemas.events.controls import Condition, Content, Control, Lease
 from schemas.events.deliveries import FINAL_TYPES, Delivery, DeliveryType, Rule
 from schemas.events.fields import Kind
-from schemas.events.sends import Outcome, Return, Send
+from schemas.events.journal import Checkpoint, Intent, Lane, Outcome
+from schemas.events.sends import Return, Send
 from schemas.events.suppressions import Suppression, SuppressionReason, SuppressionRequest
 from schemas.events.upstream import (
     Address,
@@ -23,6 +24,7 @@ __all__ = [
     "Address",
     "Campaign",
     "Cap",
+    "Checkpoint",
     "Condition",
     "Content",
     "Control",
@@ -32,7 +34,9 @@ __all__ = [
     "DkimKey",
     "Domain",
     "Egress",
+    "Intent",
     "Kind",
+    "Lane",
     "Lease",
     "Outcome",
     "Recipient",

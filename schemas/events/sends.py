@@ -5,9 +5,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from schemas.events.deliveries import Delivery
 from schemas.events.fields import CampaignId, Kind, OnUncertain, RecipientId, Slot, TenantId, Timestamp
-from schemas.events.suppressions import Suppression
 from schemas.events.upstream import Destination
 
 SendId = Annotated[str, Meta(pattern=r"^[0-9a-f]{32}$(?!\n)", description="128-bit hash, see schemas.ids.send_id.")]
@@ -71,13 +69,3 @@ class Return(msgspec.Struct, frozen=True, kw_only=True):
     due: Timestamp
     reason: str
     at: Timestamp
-
-
-class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What a sender wrote in its journal of one (send id, deal): enough to redo its effects, never to send again."""
-
-    send_id: SendId
-    deal: int
-    delivery: Delivery
-    returned: Return | None = None
-    suppression: Suppression | None = None
