@@ -142,14 +142,10 @@ class Feedback:
             facts=self._facts,
         )
 
-    def _ready(self) -> bool:
-        owners = list(self.ownership.owners())
-        return bool(owners) and all(isinstance(owner, PartitionLoop) and owner.ready for owner in owners)
-
     async def main(self) -> int:
         """Serve until stopped."""
         readiness = worker.Readiness(self._settings, role=ROLE, member=self._member)
-        code = await worker.serve(self.app, self.ownership, readiness, is_ready=self._ready, patience_s=PATIENCE_S)
+        code = await worker.serve(self.app, self.ownership, readiness, patience_s=PATIENCE_S)
         self._producer.close()
         return code
 

@@ -25,6 +25,7 @@ from streams.runtime.partition.ownership import Ownership
 from streams.runtime.partition.partition_loop import PartitionLoop, Received
 from streams.runtime.partition.transactions import GroupOffsets
 from streams.runtime.settings import Settings
+from streams.runtime.state.local_state import state_path
 from streams.runtime.state.tables import PartitionTable
 
 VIEWS = (
@@ -121,7 +122,7 @@ class Gate:
             role="gate",
             topics=SOURCES,
             changelog=topics.GATE_STATE.name,
-            path=worker.state_path(self._settings, self._member, f"gate-{partition}"),
+            path=state_path(self._settings, self._member, f"gate-{partition}"),
             group=self._offsets,
             executor=self._threads,
             make_decider=lambda table: self._decider(partition, table),
@@ -149,14 +150,10 @@ class Gate:
         owned = self.ownership.partitions
         return sum(desk.waiting for partition, desk in list(self._desks.items()) if partition in owned)
 
-    def _ready(self) -> bool:
-        owners = list(self.ownership.owners())
-        return bool(owners) and all(isinstance(owner, PartitionLoop) and owner.ready for owner in owners)
-
     async def main(self) -> int:
         """Serve until stopped."""
         readiness = worker.Readiness(self._settings, role="gate", member=self._member)
-        code = await worker.serve(self.app, self.ownership, readiness, is_ready=self._ready, views=self._replication)
+        code = await worker.serve(self.app, self.ownership, readiness, views=self._replication)
         self._replication.close()
         return code
 

@@ -94,7 +94,6 @@ class Sender:
             self.app,
             self.ownership,
             readiness,
-            is_ready=lambda: bool(self.ownership.partitions),
             views=self._replication,
             patience_s=longest_attempt_s(self._settings.smtp),
         )

@@ -31,12 +31,12 @@ from streams.delivery.routes import Router
 from streams.delivery.short_outcome import shortened
 from streams.runtime.app import EvenpostApp
 from streams.runtime.dead_letters import INTERNAL, MALFORMED, DeadLetter, Failure, bury
-from streams.runtime.life import worker
 from streams.runtime.metrics import ATTEMPT_SECONDS, ATTEMPTS, EVENTS, FAILURES, FUSE, OUTCOMES, SUPPRESSED
 from streams.runtime.partition.fuse import Fuse
 from streams.runtime.partition.transactions import REFUSALS
 from streams.runtime.producer import RecordProducer
 from streams.runtime.settings import Settings
+from streams.runtime.state.local_state import state_path
 from streams.runtime.state.local_store import StoreError
 from streams.runtime.state.replication import Replication
 from streams.runtime.state.tables import PartitionTable, RecoveryError
@@ -94,6 +94,10 @@ class SlotOwner:
         self._connections: SlotConnections | None = None
         self._egress: Egress | None = None
         self._attempts: Attempts | None = None
+        self.ready = True  # a slot without a send has nothing to recover
+
+    def positions(self) -> None:
+        """The ledger's to know."""
 
     def put(self, message: Any) -> None:
         """Take an event over, once."""
@@ -147,7 +151,7 @@ class SlotOwner:
     def _recovered(self) -> PartitionTable | None:
         """The journal, read back; None where the slot is given up meanwhile."""
         settings = self._shared.settings
-        path = worker.state_path(settings, self._shared.member, f"journal-{self.slot}")
+        path = state_path(settings, self._shared.member, f"journal-{self.slot}")
         journal = PartitionTable(path, ttl_s=(topics.JOURNAL.retention_ms or 0) // 1000)
         topic = settings.topic(topics.JOURNAL.name)
         try:

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 
 from schemas import topics as declared
 from schemas.topics import Topic
-from streams.runtime.life import worker
 from streams.runtime.settings import Settings
+from streams.runtime.state.local_state import state_path
 from streams.runtime.state.replication import Replication
 from streams.runtime.state.suppression_disk import SuppressionsOnDisk
 from streams.views import BadRecordError, World
@@ -24,7 +24,7 @@ def replicate(
     """
     kept: dict[str, SuppressionsOnDisk] = {}
     if declared.SUPPRESSIONS in topics:
-        path = worker.state_path(settings, member, declared.SUPPRESSIONS.name)
+        path = state_path(settings, member, declared.SUPPRESSIONS.name)
         kept[declared.SUPPRESSIONS.name] = SuppressionsOnDisk(path)
     world = World(suppressions=kept.get(declared.SUPPRESSIONS.name))
     replication = Replication(settings, world, topics, client_id=f"evenpost-{member}", kept=kept, on_bad=on_bad)

@@ -10,8 +10,8 @@ from typing import Any, Final
 import msgspec
 import pytest
 
-from streams.operate.chaos import plan, run
-from streams.operate.chaos.plan import Kind, Plan
+from streams.operate.chaos.runtime import plan, run
+from streams.operate.chaos.runtime.plan import Kind, Plan
 from tests.acceptance.results import recorded
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(3600)]

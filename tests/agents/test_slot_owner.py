@@ -19,6 +19,7 @@ from streams.delivery.smtp import Result
 from streams.runtime.partition.fuse import Fuse
 from streams.runtime.producer import RecordProducer
 from streams.runtime.settings import Settings
+from streams.runtime.state.local_state import state_path
 from streams.runtime.state.tables import PartitionTable, RecoveryError
 from tests.compose.builders import NOW, send
 from tests.runtime.builders import deployed, read
@@ -97,7 +98,7 @@ async def test_a_slot_that_is_given_up_while_its_journal_is_read_ends_at_once(
         await reading.wait()
         await owner.stop()
         await running
-    PartitionTable(slot_owner.worker.state_path(settings, "sender-0", "journal-0")).close()
+    PartitionTable(state_path(settings, "sender-0", "journal-0")).close()
 
 
 @pytest.mark.integration

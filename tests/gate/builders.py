@@ -61,10 +61,10 @@ class Tables:
         if self.rows.pop(key, None) is not None:
             self._keys.pop(bisect.bisect_left(self._keys, key))
 
-    def scan(self, prefix: bytes, *, limit: int) -> Iterator[tuple[bytes, bytes]]:
-        """The first pairs with the prefix."""
-        begin = bisect.bisect_left(self._keys, prefix)
-        for key in self._keys[begin : begin + min(limit, sys.maxsize - begin)]:
+    def scan(self, prefix: bytes, *, limit: int, after: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        """The first pairs with the prefix, behind a key."""
+        begin = bisect.bisect_right(self._keys, after) if after > prefix else bisect.bisect_left(self._keys, prefix)
+        for key in self._keys[begin : begin + min(limit, sys.maxsize - begin)]:  # a copy: rows may go meanwhile
             if not key.startswith(prefix):
                 return
             yield key, self.rows[key]

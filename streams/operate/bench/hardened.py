@@ -61,6 +61,10 @@ class Taking:
 
     def __init__(self, app: EvenpostApp) -> None:
         self._ledger = app.ledger
+        self.ready = True
+
+    def positions(self) -> None:
+        """The ledger's to know."""
 
     async def run(self) -> None:
         """Nothing is under way, ever."""

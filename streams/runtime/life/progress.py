@@ -12,7 +12,7 @@ from faust.types import TP
 
 from streams.runtime.app import EvenpostApp
 from streams.runtime.life.vitals import Progress, Reach
-from streams.runtime.partition.ownership import Ownership
+from streams.runtime.partition.ownership import Owner, Ownership
 
 # Taking a partition over moves nothing: 10 million persons without local state take minutes, a broker that is away
 # longer still.  Half an hour without a result is a fault.
@@ -26,16 +26,17 @@ def progress(app: EvenpostApp, ownership: Ownership, *, patience_s: float) -> It
         return
     for partition in ownership.partitions:
         owner = ownership.owner(partition)
+        if owner is None:
+            continue
         reaches = tuple(
             reach
             for tp in sorted(state.tps)
             if tp.partition == partition and (reach := _reach(app, owner, tp, state)) is not None
         )
-        ready = getattr(owner, "ready", True)
         yield Progress(
             partition=partition,
             reaches=reaches,
-            patience_s=patience_s if ready else max(patience_s, RECOVERY_PATIENCE_S),
+            patience_s=patience_s if owner.ready else max(patience_s, RECOVERY_PATIENCE_S),
         )
 
 
@@ -47,7 +48,7 @@ def _assignment(app: EvenpostApp) -> Any:
     return None if subscription is None else subscription.assignment
 
 
-def _reach(app: EvenpostApp, owner: Any, tp: TP, state: Any) -> Reach | None:
+def _reach(app: EvenpostApp, owner: Owner, tp: TP, state: Any) -> Reach | None:
     first = _first_open(app, owner, tp)
     topic = tp.topic.removeprefix(app.settings.kafka.prefix)
     fetched = state.state_value(tp)
@@ -57,10 +58,9 @@ def _reach(app: EvenpostApp, owner: Any, tp: TP, state: Any) -> Reach | None:
     return None if first is None else Reach(topic=topic, done=first, end=first + 1)
 
 
-def _first_open(app: EvenpostApp, owner: Any, tp: TP) -> int | None:
+def _first_open(app: EvenpostApp, owner: Owner, tp: TP) -> int | None:
     """The first event begun and not done, if any: an owner that keeps no ledger knows by itself what it committed."""
-    positions = getattr(owner, "positions", None)
-    if positions is None:
+    committed = owner.positions()
+    if committed is None:
         return app.ledger.first_open(tp.topic, tp.partition)
-    committed: int | None = positions().get(tp.topic) if owner.backlog(tp.topic) else None
-    return committed
+    return committed.get(tp.topic) if owner.backlog(tp.topic) else None

@@ -11,7 +11,6 @@ import os
 import sys
 import time
 from collections.abc import Callable, Coroutine, Iterator
-from pathlib import Path
 from typing import Any, Final, NoReturn, cast
 
 import structlog
@@ -26,7 +25,7 @@ from streams.runtime.life.vigil import Vigil
 from streams.runtime.life.vitals import Condition, Fresh, Vitals, views_condition
 from streams.runtime.life.waiting import LIMIT_S
 from streams.runtime.partition.ownership import Ownership
-from streams.runtime.settings import Settings
+from streams.runtime.state.local_state import state_path
 from streams.runtime.transport.consumer import EvenpostConsumer
 
 __all__ = ["PATIENCE_S", "Readiness", "run", "serve", "state_path"]
@@ -48,7 +47,7 @@ async def serve(
     ownership: Ownership,
     readiness: Readiness,
     *,
-    is_ready: Callable[[], bool],
+    is_ready: Callable[[], bool] | None = None,
     views: Fresh | None = None,
     patience_s: float = PATIENCE_S,
 ) -> int:
@@ -58,7 +57,7 @@ async def serve(
         app: the role's app.
         ownership: its owners.
         readiness: its files in `run`.
-        is_ready: whether what it owns is recovered.
+        is_ready: when to say that it is ready; by default once all that it owns is recovered.
         views: what its owners rest on: while that is not fresh, nothing has to move.
         patience_s: how long an owner may stand still with something to do (`worker.stalled_s` wins).
     """
@@ -83,7 +82,7 @@ async def serve(
                 return 0
             raise ClusterUnreachableError(app.settings.kafka.bootstrap, f"not within {LIMIT_S:.0f} s")
         starting.result()
-        vigil.announce_when(is_ready)
+        vigil.announce_when(is_ready or (lambda: ownership.ready))
         crashed = asyncio.create_task(app.wait_until_stopped(), name="faust")
         await asyncio.wait({asked, crashed, asyncio.ensure_future(failed)}, return_when=asyncio.FIRST_COMPLETED)
         code, reason = 0, None
@@ -156,7 +155,7 @@ def _vitals(app: EvenpostApp, ownership: Ownership, views: Fresh | None, *, pati
             yield Condition(name="owned", ok=False, detail=f"{ownership.leaving} partitions are being given back")
         else:
             yield _joined(len(owners), assigned_at, in_group=cast("EvenpostConsumer", app.consumer).in_group)
-        recovered = sum(getattr(owner, "ready", True) for owner in owners)
+        recovered = sum(owner.ready for owner in owners)
         yield Condition(
             name="recovered", ok=recovered == len(owners), detail=f"{recovered} of {len(owners)} partitions"
         )
@@ -200,8 +199,3 @@ def run(main: Callable[[], Coroutine[Any, Any, int]]) -> NoReturn:
         log.exception("worker failed")
     sys.stderr.flush()
     os._exit(code)
-
-
-def state_path(settings: Settings, member: str, name: str) -> Path:
-    """Where a member keeps the local copy of a table."""
-    return settings.data_dir / "state" / member / name

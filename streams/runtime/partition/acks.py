@@ -121,6 +121,7 @@ class _Lane:
         self._counted: Counter[str] = Counter()
         self._stopping = False
         self._handled = False  # nothing is opened any more
+        self.ready = True  # there is nothing to recover
         self._tasks: tuple[asyncio.Task[None], ...] = ()
         self._ended = asyncio.Event()
         self._ended.set()
@@ -139,6 +140,9 @@ class _Lane:
     def backlog(self, topic: str) -> int:
         """How many events of this topic wait for their turn."""
         return self._backlog.get(topic, 0)
+
+    def positions(self) -> None:
+        """The ledger's to know."""
 
     async def run(self) -> None:
         """Handle and settle until stopped."""

@@ -36,6 +36,13 @@ STOP_S: Final = 45.0
 class Owner(Protocol):
     """What has exclusive charge of one partition number."""
 
+    @property
+    def ready(self) -> bool:
+        """Whether it has become the owner (fenced, recovered) and works."""
+
+    def positions(self) -> Mapping[str, int] | None:
+        """Each topic's (full name) offset up to which all is done and committed; None where `app.ledger` knows it."""
+
     async def run(self) -> None:
         """Become the owner (fence, recover), then work until stopped.  Events may arrive before that is done."""
 
@@ -79,6 +86,11 @@ class Ownership:
     def leaving(self) -> int:
         """How many owners are being stopped."""
         return len(self._leaving)
+
+    @property
+    def ready(self) -> bool:
+        """Whether something is owned here, all of it recovered, and nothing is being given back."""
+        return bool(self._owners) and not self._leaving and all(owner.ready for owner in self._owners.values())
 
     def owner(self, partition: int) -> Owner | None:
         """The owner of this partition number, if it is ours."""

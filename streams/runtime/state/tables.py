@@ -86,10 +86,11 @@ class PartitionTable:
             self._undo.append((key, self._overlay.get(key, _MISSING)))
         self._overlay[key] = value
 
-    def scan(self, prefix: bytes, *, limit: int) -> Iterator[tuple[bytes, bytes]]:
-        """At most `limit` pairs whose keys start with `prefix`, in key order, overlay included."""
-        fresh = list(self._overlay.irange(prefix, prefix + _LAST))
-        stored = self._stored(prefix)
+    def scan(self, prefix: bytes, *, limit: int, after: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        """At most `limit` pairs behind `after` whose keys start with `prefix`, in key order, overlay included."""
+        begin = max(prefix, after + b"\x00") if after else prefix  # the least key behind it
+        fresh = list(self._overlay.irange(begin, prefix + _LAST))
+        stored = self._stored(prefix) if begin == prefix else self._stored_from(begin, prefix)
         ahead = next(stored, None)
         given = 0
         for key in fresh:
@@ -112,16 +113,21 @@ class PartitionTable:
             ahead = next(stored, None)
 
     def _stored(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        first: bytes | None = None
+        for pair in self._stored_from(self._floors.start(prefix), prefix):
+            if first is None:
+                first = pair[0]
+                self._floors.learn(prefix, first)
+            yield pair
+        if first is None:
+            self._floors.learn(prefix, prefix + _LAST)
+
+    def _stored_from(self, begin: bytes, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         cursor = self._db.iter()
-        cursor.seek(self._floors.start(prefix))
-        first = True
+        cursor.seek(begin)
         while cursor.valid():
             key: bytes = cursor.key()
-            inside = key.startswith(prefix)
-            if first:
-                self._floors.learn(prefix, key if inside else prefix + _LAST)
-                first = False
-            if not inside:
+            if not key.startswith(prefix):
                 return
             yield key, cursor.value()
             cursor.next()
@@ -130,8 +136,6 @@ class PartitionTable:
         except Exception as error:
             del cursor  # a cursor holds the store open, and the error's traceback whatever this frame holds
             raise self._met(error) from error
-        if first:
-            self._floors.learn(prefix, prefix + _LAST)
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:

@@ -24,6 +24,7 @@ from streams.runtime.partition.ownership import Ownership
 from streams.runtime.partition.partition_loop import PartitionLoop, Received
 from streams.runtime.partition.transactions import GroupOffsets
 from streams.runtime.settings import Settings
+from streams.runtime.state.local_state import state_path
 from streams.runtime.state.tables import PartitionTable
 
 TOPIC = "recipients.marketing"
@@ -84,7 +85,7 @@ def main() -> None:
                 role="gate",
                 topics=(TOPIC,),
                 changelog="gate-state",
-                path=worker.state_path(settings, member, f"gate-{partition}"),
+                path=state_path(settings, member, f"gate-{partition}"),
                 group=group,
                 executor=executor,
                 make_decider=lambda table: Saying(table, record),
@@ -100,13 +101,7 @@ def main() -> None:
         async def take(stream: Any) -> None:
             await ownership.take_from(stream)
 
-        def ready() -> bool:
-            owners = list(ownership.owners())
-            return bool(owners) and all(getattr(owner, "ready", False) for owner in owners)
-
-        return await worker.serve(
-            app, ownership, worker.Readiness(settings, role="gate", member=member), is_ready=ready
-        )
+        return await worker.serve(app, ownership, worker.Readiness(settings, role="gate", member=member))
 
     worker.run(serve)
 

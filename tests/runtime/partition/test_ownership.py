@@ -35,6 +35,10 @@ class Inbox:
     def __init__(self, waiting: dict[str, int] | None = None) -> None:
         self.taken: list[int] = []
         self.waiting = waiting or {}
+        self.ready = True
+
+    def positions(self) -> None:
+        """Nothing is committed here."""
 
     async def run(self) -> None:
         """Nothing to do."""
@@ -220,7 +224,7 @@ async def test_an_owner_that_never_stops_ends_the_worker_and_not_the_group(
 
 
 async def test_owners_that_stop_are_seen_until_they_have_and_given_nothing(tmp_path: Path) -> None:
-    """Else a worker whose revocation hangs would pass for one that stands by."""
+    """Else a worker whose revocation hangs would pass for one that stands by, or for a ready one."""
     finish = asyncio.Event()
 
     class Busy(Inbox):
@@ -233,14 +237,18 @@ async def test_owners_that_stop_are_seen_until_they_have_and_given_nothing(tmp_p
     app, busy = toy_app(tmp_path), Busy()
     ownership = Ownership(app, lambda _: busy)
     vitals = _vitals(app, ownership, None, patience_s=60.0)
+    assert not ownership.ready
     await ownership._assigned({TP("t.sends", 0)})
-    assert [condition.ok for condition in vitals.conditions()] == [True, True]
+    assert [condition.ok for condition in vitals.conditions()] == [True, True] and ownership.ready
+    busy.ready = False
+    assert [condition.ok for condition in vitals.conditions()] == [True, False] and not ownership.ready
+    busy.ready = True
     revoking = asyncio.create_task(ownership._revoked())
     await asyncio.sleep(0)
     assert (ownership.partitions, list(ownership.owners()), ownership.leaving) == ((0,), [busy], 1)
     assert ownership.owner(0) is busy
     owned, _ = vitals.conditions()
-    assert (owned.ok, owned.detail) == (False, "1 partitions are being given back")
+    assert (owned.ok, owned.detail) == (False, "1 partitions are being given back") and not ownership.ready
     ownership.hand_over(event(app, 7).message)
     assert busy.taken == []
     finish.set()

@@ -49,7 +49,7 @@ def main() -> None:
             await acks.each(stream, handle)
 
         readiness = worker.Readiness(settings, role=ROLE, member="toy-0")
-        return await worker.serve(app, acks.ownership, readiness, is_ready=lambda: bool(acks.ownership.partitions))
+        return await worker.serve(app, acks.ownership, readiness)
 
     worker.run(serve)
 

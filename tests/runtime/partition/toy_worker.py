@@ -24,6 +24,7 @@ from streams.runtime.partition.ownership import Ownership
 from streams.runtime.partition.partition_loop import PartitionLoop, Received
 from streams.runtime.partition.transactions import FencedProducer, GroupOffsets
 from streams.runtime.settings import KafkaSettings, Settings
+from streams.runtime.state.local_state import state_path
 from streams.runtime.state.tables import PartitionTable
 
 TOPICS = ("recipients.transactional", "returns", "recipients.marketing")
@@ -105,7 +106,7 @@ def main() -> None:
                 role="gate",
                 topics=TOPICS,
                 changelog="gate-state",
-                path=worker.state_path(settings, member, f"gate-{partition}"),
+                path=state_path(settings, member, f"gate-{partition}"),
                 group=group,
                 executor=executor,
                 make_decider=Counting,
@@ -124,7 +125,7 @@ def main() -> None:
                 await ownership.take_from(stream)
 
         readiness = worker.Readiness(settings, role="gate", member=member)
-        return await worker.serve(app, ownership, readiness, is_ready=lambda: bool(ownership.partitions))
+        return await worker.serve(app, ownership, readiness)
 
     worker.run(serve)
 

@@ -86,6 +86,11 @@ async def test_2_a_release_commits_before_it_drops(settings: Settings) -> None:
             await asyncio.sleep(0.05)
             app.ledger.done(app.settings.topic(TOPIC), self.partition, 41)
 
+        ready = True
+
+        def positions(self) -> None:
+            """The ledger's to know."""
+
         def put(self, message: object) -> None:
             """Nothing is consumed here."""
 
