@@ -21,7 +21,8 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True):
     """One SMTP transaction that has begun: durable before its dot.
 
     `attempt` is that transaction's number, `content` the version that was rendered, `connection` names the open
-    connection: the receiver's host and our local port.
+    connection: the receiver's host and our local port.  `lane` and `offset` say where the send stands: its topic by
+    declared name.
     """
 
     entry: Literal["intent"] = "intent"
@@ -30,11 +31,16 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True):
     attempt: int
     content: str
     connection: str
+    lane: str
+    offset: Offset
     at: Timestamp
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What a sender wrote in its journal of one (send id, deal): enough to redo its effects, never to send again."""
+    """What became of one (send id, deal): enough to redo its effects, never to send again.
+
+    `lane` and `offset` as in its intent.
+    """
 
     entry: Literal["outcome"] = "outcome"
     send_id: SendId
@@ -42,13 +48,19 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     delivery: Delivery
     returned: Return | None = None
     suppression: Suppression | None = None
+    lane: str | None = None
+    offset: Offset | None = None
 
 
 class Lane(msgspec.Struct, frozen=True, kw_only=True):
-    """How far one lane is: sends are begun in order, so all below `next` are done, but for those at `open`."""
+    """How far one lane is: sends are begun in order, so all below `next` are done, but for those at `open`.
+
+    `ahead` are done as well, though not below `next`: their outcomes were found in the journal when the slot was taken.
+    """
 
     next: Offset
     open: tuple[Offset, ...] = ()
+    ahead: tuple[Offset, ...] = ()
 
 
 class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
