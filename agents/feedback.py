@@ -5,9 +5,8 @@ address named by its keyed hash, and the entry (or, for a lift, its tombstone) w
 request's offset is committed.  What can't be used is a dead letter with its reason, in one transaction with the offset.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
@@ -20,6 +19,7 @@ from streams.runtime.dead_letters import INTERNAL, MALFORMED, DeadLetter, Failur
 from streams.runtime.keys import load_key
 from streams.runtime.life import worker
 from streams.runtime.metrics import SUPPRESSED
+from streams.runtime.partition.emission import Emission
 from streams.runtime.partition.facts import Facts, producer_of_facts
 from streams.runtime.partition.fuse import Fuse
 from streams.runtime.partition.ownership import Ownership
@@ -33,17 +33,6 @@ PATIENCE_S: Final = 300.0
 _FACTS: Final = frozenset({topics.SUPPRESSIONS.name})
 # Each partition makes its producer in a thread; what waits for Kafka has threads of its own (`own_thread`).
 _PARTITIONS: Final = topics.SUPPRESSION_REQUESTS.partitions(gate=1, slots=1)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Emission:
-    """A record to write."""
-
-    topic: str
-    key: bytes | None
-    value: bytes | None
-    partition: int | None = None
-    headers: Mapping[str, bytes] = field(default_factory=dict)
 
 
 class Decisions:

@@ -10,8 +10,10 @@ from typing import Any, Final
 import msgspec
 import pytest
 
+from streams.operate.chaos import blows
 from streams.operate.chaos.runtime import plan, run
 from streams.operate.chaos.runtime.plan import Kind, Plan
+from streams.operate.chaos.watching import Watcher
 from tests.acceptance.results import recorded
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(3600)]
@@ -28,7 +30,7 @@ GAP_S: Final = 10.0
 def survived(folder: Path, planned: Plan) -> dict[str, Any]:
     """Run it; every check must hold.  Returns its figures."""
     base = run.settings(folder, partitions=PARTITIONS, session_timeout_s=SESSION_TIMEOUT_S)
-    found = run.torment(base, planned, run.Watcher(phase=print, note=print, progress=lambda *_: None))
+    found = run.torment(base, planned, Watcher(phase=print, note=print, progress=lambda *_: None))
     assert found.ok, [f"{one.name}: {one.value:g} ({one.note})" for one in found.checks if not one.ok]
     return found.figures | {"checks": [one.line() for one in found.checks]}
 
@@ -40,7 +42,7 @@ def planned(*, events: int, rounds: int, seed: int, kinds: Sequence[Kind] = tupl
 
 def in_turn(of: Plan) -> Plan:
     """The same plan, each worker struck after the other, with time between for all to settle."""
-    pause_s = plan.PAUSE_S[1]
+    pause_s = blows.PAUSE_S[1]
     rounds = (
         msgspec.structs.replace(one, draw=(at % WORKERS + 0.5) / WORKERS, pause_s=pause_s)
         for at, one in enumerate(of.rounds)

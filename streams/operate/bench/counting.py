@@ -1,12 +1,11 @@
 """Deciders that count the events of each person, as a gate would decide them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-import msgspec
-
 from streams.runtime.dead_letters import Failure
+from streams.runtime.partition.emission import Emission
 from streams.runtime.partition.partition_loop import Received
 from streams.runtime.state.tables import PartitionTable
 
@@ -43,16 +42,6 @@ class Counting:
         return None
 
 
-class Said(msgspec.Struct, frozen=True, kw_only=True):
-    """A record that a decision causes."""
-
-    topic: str
-    key: bytes | None
-    value: bytes | None
-    partition: int | None = None
-    headers: Mapping[str, bytes] = {}
-
-
 class Telling(Counting):
     """Counts, and says each event on."""
 
@@ -63,4 +52,4 @@ class Telling(Counting):
     def receive(self, received: Received, now: datetime) -> Sequence[Any]:
         """One more, and a record."""
         super().receive(received, now)
-        return (Said(topic=self._topic, key=received.key, value=received.value),)
+        return (Emission(topic=self._topic, key=received.key, value=received.value),)

@@ -2,19 +2,17 @@
 
 from typing import Final, Self
 
-from rich import box
 from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
-from rich.table import Table
-from rich.text import Text
 
 from streams.operate.bench import verdict
 from streams.operate.bench.latency import Latency
 from streams.operate.bench.run import Benched, Progress, Ran
 from streams.operate.bench.workloads import WORKLOADS, percentile
-from streams.operate.checks import Check, summary
+from streams.operate.proof import tables
+from streams.operate.proof.checks import Check
 
 WIDTH: Final = 110
 WORDS: Final = {
@@ -58,19 +56,11 @@ def show(console: Console, benched: Benched, judged: list[Check]) -> None:
     parts = [_rates(benched)] if benched.sides else []
     if isinstance(benched.latency, Latency):
         parts.append(_latency(benched.latency))
-    for part in (*parts, _checks(judged), Text(*summary(judged))):
-        console.print(part)
-        console.print()
-
-
-def _table(title: str) -> Table:
-    return Table(
-        title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False
-    )
+    tables.show(console, parts, judged)
 
 
 def _rates(benched: Benched) -> RenderableType:
-    table = _table(f"One worker, {benched.events:,} events, the median of {benched.rounds} round(s)")
+    table = tables.titled(f"One worker, {benched.events:,} events, the median of {benched.rounds} round(s)")
     table.add_column("workload")
     table.add_column("by")
     for name in ("events/s", "× stock", "a CPU second", "× stock"):
@@ -89,7 +79,7 @@ def _rates(benched: Benched) -> RenderableType:
 
 
 def _latency(latency: Latency) -> RenderableType:
-    table = _table("From produce to visible for a read-committed reader, in transactions, ms")
+    table = tables.titled("From produce to visible for a read-committed reader, in transactions, ms")
     for name in ("", "p50", "p99"):
         table.add_column(name, justify="right" if name else "left")
     for name, values in (
@@ -98,18 +88,4 @@ def _latency(latency: Latency) -> RenderableType:
         ("busy: of that, a batch's commit", latency.measured.commit_ms),
     ):
         table.add_row(name, f"{percentile(values, 0.5):.1f}", f"{percentile(values, 0.99):.1f}")
-    return table
-
-
-def _checks(judged: list[Check]) -> RenderableType:
-    table = _table("Checks")
-    table.add_column("", width=1)
-    table.add_column("check", no_wrap=True)
-    table.add_column("value", justify="right", no_wrap=True)
-    table.add_column("limit", justify="right", no_wrap=True)
-    table.add_column("", overflow="fold")
-    for one in judged:
-        mark = "[green]✓[/]" if one.ok else "[bold red]✗[/]"
-        bound = "≥" if " / " in one.name else "≤"
-        table.add_row(mark, escape(one.name), f"{one.value:g}", f"{bound} {one.limit:g}", f"[dim]{escape(one.note)}[/]")
     return table

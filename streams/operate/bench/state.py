@@ -21,7 +21,7 @@ from schemas import topics
 from streams.operate.bench import stage, state_records
 from streams.operate.bench.state_probe import Found, Probe
 from streams.operate.bench.workloads import percentile
-from streams.operate.checks import Check, check
+from streams.operate.proof.checks import Check, at_most
 from streams.operate.settings_tree import environment
 from streams.runtime.bulk_writing import write
 from streams.runtime.children import spawn
@@ -128,12 +128,12 @@ def _judge(found: list[Found], filled: list[float], *, persons: int, suppression
     p50, p99 = (round(percentile(view.lookups_us, share), 1) for share in (0.5, 0.99))
     wrong = [one.wrong for one in found]
     judged = [
-        check("list: ready after a kill, s", round(view.ready_s, 1), READY_LIMIT_S, "from the process's start"),
-        check("list: memory, MB", round(view.rss / _MB), RSS_LIMIT / _MB, "resident, after the lookups"),
-        check("list: lookup p99, us", p99, LOOKUP_LIMIT_US, f"{len(view.lookups_us):,} lookups, half in vain"),
-        check("list: wrong answers", sum(wrong[:2]), 0, f"of {suppressions:,} entries, against the filling"),
-        check("table: recovered after a kill, s", round(table.recovered_s, 1), RECOVERY_LIMIT_S, "12 partitions"),
-        check("table: wrong answers", sum(wrong[2:]), 0, f"of {persons:,} persons, and against Kafka's latest"),
+        at_most("list: ready after a kill, s", round(view.ready_s, 1), READY_LIMIT_S, "from the process's start"),
+        at_most("list: memory, MB", round(view.rss / _MB), RSS_LIMIT / _MB, "resident, after the lookups"),
+        at_most("list: lookup p99, us", p99, LOOKUP_LIMIT_US, f"{len(view.lookups_us):,} lookups, half in vain"),
+        at_most("list: wrong answers", sum(wrong[:2]), 0, f"of {suppressions:,} entries, against the filling"),
+        at_most("table: recovered after a kill, s", round(table.recovered_s, 1), RECOVERY_LIMIT_S, "12 partitions"),
+        at_most("table: wrong answers", sum(wrong[2:]), 0, f"of {persons:,} persons, and against Kafka's latest"),
     ]
     figures = {
         "suppressions": suppressions,

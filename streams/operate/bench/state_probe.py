@@ -23,10 +23,10 @@ from streams.gate.waiting import WaitingRoom
 from streams.operate.bench import state_records
 from streams.runtime import logs, metrics
 from streams.runtime.cluster import read_all
-from streams.runtime.life import worker
 from streams.runtime.partition.taking_over import TakingOver
 from streams.runtime.partition.transactions import FencedProducer, GroupOffsets, PartitionProducer, Record
 from streams.runtime.settings import Settings
+from streams.runtime.state.local_state import state_path
 from streams.runtime.state.tables import PartitionTable
 from streams.views import World
 
@@ -158,7 +158,7 @@ async def _take(settings: Settings, partition: int, group: GroupOffsets, threads
         kafka=settings.kafka,
         topics=(settings.topic(topics.RECIPIENTS_MARKETING.name),),
         changelog=settings.topic(topics.GATE_STATE.name),
-        path=worker.state_path(settings, MEMBER, f"gate-{partition}"),
+        path=state_path(settings, MEMBER, f"gate-{partition}"),
         group=group,
         executor=threads,
         make_producer=lambda: FencedProducer(settings.kafka, f"{settings.kafka.prefix}gate-{partition}"),
@@ -200,7 +200,7 @@ def _go_on(settings: Settings, group: GroupOffsets, owned: Owned, partition: int
 
 
 def _disk(settings: Settings, name: str) -> int:
-    folder = worker.state_path(settings, MEMBER, name)
+    folder = state_path(settings, MEMBER, name)
     return sum(file.stat().st_size for file in folder.iterdir() if file.is_file())
 
 

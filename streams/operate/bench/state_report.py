@@ -2,15 +2,12 @@
 
 from typing import Final, Self
 
-from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
-from rich.text import Text
 
 from streams.operate.bench.state import STEPS, Result
-from streams.operate.checks import summary
+from streams.operate.proof import tables
 
 WIDTH: Final = 110
 
@@ -40,24 +37,9 @@ class Bar:
 
 def show(console: Console, result: Result) -> None:
     """Print it."""
-    figures = _table("Figures")
+    figures = tables.titled("Figures")
+    figures.add_column("figure")
+    figures.add_column("value", justify="right")
     for name, value in result.figures.items():
         figures.add_row(name.replace("_", " "), f"{value:,}")
-    checks = _table("Checks")
-    for one in result.checks:
-        mark = "[green]✓[/]" if one.ok else "[bold red]✗[/]"
-        checks.add_row(
-            f"{mark} {escape(one.name)}", f"{one.value:,g}", f"≤ {one.limit:,g}", f"[dim]{escape(one.note)}[/]"
-        )
-    for part in (figures, checks, Text(*summary(result.checks))):
-        console.print(part)
-        console.print()
-
-
-def _table(title: str) -> Table:
-    table = Table(
-        title=title, title_justify="left", title_style="bold", box=box.SIMPLE, show_edge=False, show_header=False
-    )
-    table.add_column("", no_wrap=True)
-    table.add_column("", justify="right", no_wrap=True)
-    return table
+    tables.show(console, [figures], result.checks)

@@ -14,7 +14,7 @@ import psutil
 from streams.operate.bench.latency import BUSY_PER_S, Latency
 from streams.operate.bench.run import Benched
 from streams.operate.bench.workloads import PARTITIONS, Measured, Side, Workload, percentile
-from streams.operate.checks import Check, check
+from streams.operate.proof.checks import Check, at_least, at_most
 from streams.runtime.partition.window import WINDOW_S
 
 # Of what, to what, at least: a prototype reached 1.4, 3.1 and 2.4 of stock; below these, something was lost on the way.
@@ -45,7 +45,7 @@ def checks(benched: Benched, *, ratios: bool) -> list[Check]:
     found = [_right(benched, workload, side) for workload, sides in benched.sides.items() for side in sides]
     latency = benched.latency
     if isinstance(latency, str):
-        found.append(check("latency: faults", 1, 0, latency))
+        found.append(at_most("latency: faults", 1, 0, latency))
     if not ratios:
         return found
     for workload, side, to, limit in RATIOS:
@@ -56,11 +56,11 @@ def checks(benched: Benched, *, ratios: bool) -> list[Check]:
             value = round(ratio(benched, workload, side, to, cpu=cpu), 2)
             rates = (rate(benched, workload, one, cpu=cpu) for one in (side, to))
             note = "{:,.0f} to {:,.0f} events/s".format(*rates)
-            found.append(Check(name=name, value=value, limit=limit, note=note, ok=value >= limit))
+            found.append(at_least(name, value, limit, note))
     if isinstance(latency, Latency):
         found += [
-            check("idle: visible, p50 ms", round(percentile(latency.idle_ms, 0.5), 1), IDLE_MS, "produce to read"),
-            check(
+            at_most("idle: visible, p50 ms", round(percentile(latency.idle_ms, 0.5), 1), IDLE_MS, "produce to read"),
+            at_most(
                 "busy: batch gathered, p99 ms",
                 round(percentile(latency.measured.gather_ms, 0.99), 1),
                 round(WINDOW_S * 1000 + percentile(latency.measured.commit_ms, 0.99), 1),
@@ -131,7 +131,7 @@ def _right(benched: Benched, workload: Workload, side: Side) -> Check:
     ran = [one for one in benched.ran if one.workload == workload and one.side == side]
     wrong = [fault for one in ran for fault in one.faults]
     note = "; ".join(wrong) or f"{len(ran)} × {benched.events:,} events: counted, committed, and what they caused"
-    return check(f"{workload} {side}: faults", len(wrong), 0, note)
+    return at_most(f"{workload} {side}: faults", len(wrong), 0, note)
 
 
 def _measured(benched: Benched, workload: Workload, side: Side) -> list[Measured]:

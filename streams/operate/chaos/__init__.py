@@ -1,7 +1,8 @@
-"""`evenpost chaos runtime`: workers and broker are killed, stopped, added and removed, and nothing may come of it.
+"""`evenpost chaos …`: processes are killed, stopped, added and removed, and nothing may come of it.
 
-`plan` draws what is done · `events` is the input and what a worker makes of it · `worker` is the process tormented ·
-`crew` starts and ends processes · `rounds` does what the plan says · `upstream` keeps events coming · `sampler` asks
-the broker for offsets all the while · `evidence` reads everything aside afterwards · `checks` and `figures` judge ·
-`run` puts them together, `screen` and `report` show it.
+What any run needs: `blows` draws what is done and in which order · `crew` starts and ends processes · `sampler` asks
+the broker for offsets all the while · `tally` keeps numbers through a kill · `commits` and `checks` judge what holds
+of any run · `watching` and `screen` show it while it goes on.
+
+`runtime/` torments the runtime.  A sibling of it says its own kinds of blows, input, evidence and checks.
 """

@@ -1,24 +1,23 @@
 """The processes of a chaos run: one broker and some workers, each started, stopped and ended by its own pid.
 
 What ends unasked is noted and started again after a moment, as a supervisor of services would; what was ended on
-purpose comes back only when told to.
+purpose comes back only when told to.  A worker is named KIND-NUMBER, as the product names its own.
 """
 
 import contextlib
 import signal
-import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
 import psutil
 
-from streams.operate.chaos.events import DEALING, PLAIN
 from streams.operate.errors import UnknownThingError
 from streams.operate.settings_tree import environment
+from streams.operate.up import GRACE_S
 from streams.runtime.children import Child, spawn
 from streams.runtime.cluster import with_bootstrap
 from streams.runtime.embedded import EmbeddedError, EmbeddedKafka
@@ -26,11 +25,6 @@ from streams.runtime.life.stopping import SCALE_IN_SIGNAL
 from streams.runtime.settings import Settings
 from streams.runtime.topic_admin import apply_topics
 
-PROGRAM: Final = (sys.executable, "-P", "-m", "streams.operate.chaos.member")
-# How many plain agents there are beside.
-PLAINS: Final = 2
-# Seconds from SIGTERM to SIGKILL: a worker gives itself 20.
-GRACE_S: Final = 25.0
 # Seconds until a worker that ended unasked is started again, and between two looks.
 AGAIN_S: Final = 0.5
 LOOK_S: Final = 0.1
@@ -38,15 +32,18 @@ LOOK_S: Final = 0.1
 BROKER_TRIES: Final = 3
 
 Say = Callable[[str], None]
+Program = Callable[[str], Sequence[str]]
 
 
 class Crew:
     """A context manager that starts broker and workers, and leaves nothing behind."""
 
-    def __init__(self, settings: Settings, *, workers: int, say: Say) -> None:
+    def __init__(self, settings: Settings, *, members: Sequence[str], program: Program, say: Say) -> None:
+        """`members` by name; `program` says what runs the member of a name."""
         self.settings = settings
         self.unasked: list[str] = []
-        self._workers = workers
+        self._members = members
+        self._program = program
         self._say = say
         self._broker: EmbeddedKafka | None = None
         self._port: int | None = None
@@ -62,7 +59,7 @@ class Crew:
         try:
             self.start_broker()
             apply_topics(self.settings)
-            for name in (*(f"{DEALING}-{n}" for n in range(self._workers)), *(f"{PLAIN}-{n}" for n in range(PLAINS))):
+            for name in self._members:
                 self.spawn(name)
             self._watcher.start()
         except BaseException:
@@ -102,20 +99,19 @@ class Crew:
         with self._lock:
             return sorted(name for name, child in self._children.items() if child.alive and name not in self._away)
 
-    @property
-    def dealing(self) -> list[str]:
-        """Of those, the ones whose partitions are decided in transactions."""
-        return [name for name in self.running if name.startswith(DEALING)]
+    def of_kind(self, kind: str) -> list[str]:
+        """Of those, the ones of a kind."""
+        return [name for name in self.running if name.rpartition("-")[0] == kind]
 
     def ready(self) -> bool:
         """Whether each worker said that all it was given is recovered."""
         names = self.running
         return bool(names) and all((self.settings.data_dir / "run" / f"{name}.json").exists() for name in names)
 
-    def add(self) -> str:
-        """One worker more, by the lowest name that is free: it finds what a removed one left on its disk."""
+    def add(self, kind: str) -> str:
+        """One worker more of a kind, by the lowest name that is free: it finds what a removed one left on its disk."""
         with self._lock:
-            names = (f"{DEALING}-{number}" for number in range(len(self._children) + 1))
+            names = (f"{kind}-{number}" for number in range(len(self._children) + 1))
             name = next(name for name in names if name not in self._children)
             self.spawn(name)
             return name
@@ -125,7 +121,7 @@ class Crew:
         with self._lock:
             (self.settings.data_dir / "logs").mkdir(parents=True, exist_ok=True)
             self._children[name] = spawn(
-                [*PROGRAM, "--member", name],
+                self._program(name),
                 log_file=self.log_file(name),
                 env=environment(self.settings),
                 name=name,

@@ -58,16 +58,12 @@ def runtime(
         raise UsageFault(f"--workload {unknown[0]}: there are {', '.join(WORKLOADS)}")
     base = settings()
     folder = Path(tempfile.mkdtemp(prefix="evenpost-bench-"))
-    ok = False
-    try:
+
+    def measured() -> running.Benched:
         with report.Bars(Console(stderr=True, emoji=False), steps=running.steps(only, rounds=rounds)) as bars:
-            benched = running.bench(base, folder, bars, events=events, rounds=rounds, only=only)
-        judged = verdict.checks(benched, ratios=events >= _TELLING_EVENTS)
-        ok = all(one.ok for one in judged)
-    finally:
-        if ok:
-            proving.remove(folder)
-        else:
-            proving.leave(folder)
+            return running.bench(base, folder, bars, events=events, rounds=rounds, only=only)
+
+    benched = proving.proved(measured, folder, passing=True)
+    judged = verdict.checks(benched, ratios=events >= _TELLING_EVENTS)
     report.show(Console(stderr=json, width=report.WIDTH, emoji=False), benched, judged)
-    proving.end(judged, verdict.figures(benched), json=json)
+    proving.end(judged, verdict.figures(benched), folder, json=json)

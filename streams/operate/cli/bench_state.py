@@ -35,18 +35,14 @@ def state(
     Example: evenpost bench state --suppressions 10000000 --persons 10000000
     """
     from streams.operate.bench import state_report
-    from streams.operate.bench.state import run
+    from streams.operate.bench.state import Result, run
 
     folder = Path(tempfile.mkdtemp(prefix="evenpost-bench-"))
-    done = False
-    try:
+
+    def measured() -> Result:
         with state_report.Bar(Console(stderr=True, emoji=False)) as bar:
-            result = run(settings(), folder, bar.say, persons=persons, suppressions=suppressions)
-        done = True
-    finally:
-        if done:
-            proving.remove(folder)
-        else:
-            proving.leave(folder)
+            return run(settings(), folder, bar.say, persons=persons, suppressions=suppressions)
+
+    result = proving.proved(measured, folder, passing=True)
     state_report.show(Console(stderr=json, width=state_report.WIDTH, emoji=False), result)
-    proving.end(result.checks, result.figures, json=json)
+    proving.end(result.checks, result.figures, folder, json=json)

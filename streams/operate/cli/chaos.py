@@ -6,7 +6,6 @@ import typer
 from rich.console import Console
 
 from streams.operate.cli import proving
-from streams.operate.cli.terminal import say
 from streams.operate.errors import UsageFault
 
 app = typer.Typer(no_args_is_help=True)
@@ -43,8 +42,9 @@ def runtime(
 
     Example: evenpost chaos runtime --rounds 4 --events 20000
     """
-    from streams.operate.chaos import plan, report, run
-    from streams.operate.chaos.screen import Screen
+    from streams.operate.chaos.runtime import plan, report, run
+    from streams.operate.chaos.screen import ChaosScreen
+    from streams.operate.chaos.watching import Watcher
     from streams.runtime import logs
 
     try:
@@ -52,27 +52,15 @@ def runtime(
         planned = plan.make(seed=seed, rounds=rounds, workers=workers, events=events, kinds=kinds)
     except ValueError as error:
         raise UsageFault(f"--only: {error}; kinds are {', '.join(plan.Kind)}") from None
-    proving.interruptible()
     logs.configure("ERROR")  # upstream's producer says which records the broker's absence kept; they are sent again
     folder = run.make_folder()
     base = run.settings(folder, partitions=partitions, session_timeout_s=session_timeout_s)
-    try:
-        with Screen(Console(stderr=True, emoji=False)) as screen:
-            watcher = run.Watcher(phase=screen.phase, note=screen.note, progress=screen.progress)
-            found = run.torment(base, planned, watcher)
-    except KeyboardInterrupt:
-        say("interrupted; everything was stopped")
-        if keep:
-            proving.leave(folder)
-        else:
-            proving.remove(folder)
-        raise typer.Exit(proving.INTERRUPTED) from None
-    except BaseException:
-        proving.leave(folder)
-        raise
+
+    def survived() -> run.Survived:
+        with ChaosScreen(Console(stderr=True, emoji=False)) as screen:
+            watcher = Watcher(phase=screen.phase, note=screen.note, progress=screen.progress)
+            return run.torment(base, planned, watcher)
+
+    found = proving.proved(survived, folder, passing=not keep)
     report.show(Console(stderr=json, width=report.WIDTH, emoji=False), found)
-    if found.ok and not keep:
-        proving.remove(folder)
-    else:
-        proving.leave(folder)
-    proving.end(found.checks, found.figures, json=json)
+    proving.end(found.checks, found.figures, folder, passing=not keep, json=json)

@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 
 from streams.operate.cli import proving
-from streams.operate.cli.terminal import say, settings
+from streams.operate.cli.terminal import settings
 
 
 def register(app: typer.Typer) -> None:
@@ -32,28 +32,16 @@ def demo(
     Example: evenpost demo --recipients 3000
     """
     from streams.operate.demo import report, stage
-    from streams.operate.demo.run import demonstrate
-    from streams.operate.demo.screen import Screen
+    from streams.operate.demo.run import Demonstrated, demonstrate
+    from streams.operate.demo.screen import DemoScreen
 
-    proving.interruptible()
     folder = stage.make_folder(data_dir)
     passing = data_dir is None and not keep
-    try:
-        with Screen(Console(stderr=True, emoji=False)) as screen:
-            found = demonstrate(settings(), folder, screen, recipients=recipients, seed=seed)
-    except KeyboardInterrupt:
-        say("interrupted; everything was stopped")
-        if passing:
-            proving.remove(folder)
-        else:
-            proving.leave(folder)
-        raise typer.Exit(proving.INTERRUPTED) from None
-    except BaseException:
-        proving.leave(folder)
-        raise
+
+    def shown() -> Demonstrated:
+        with DemoScreen(Console(stderr=True, emoji=False)) as screen:
+            return demonstrate(settings(), folder, screen, recipients=recipients, seed=seed)
+
+    found = proving.proved(shown, folder, passing=passing)
     report.show(Console(stderr=json, width=report.WIDTH, emoji=False), found)
-    if passing and found.ok:
-        proving.remove(folder)
-    else:
-        proving.leave(folder)
-    proving.end(found.checks, found.figures, json=json)
+    proving.end(found.checks, found.figures, folder, passing=passing, json=json)

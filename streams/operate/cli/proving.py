@@ -9,21 +9,37 @@
 import shutil
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
 import typer
 
-from streams.operate.checks import Check
 from streams.operate.cli.terminal import say
+from streams.operate.proof.checks import Check
 
 ProofFlag = Annotated[bool, typer.Option("--json", help="End with one JSON line on stdout; the report on stderr.")]
 
 # What a shell reports of a program that Ctrl-C ended.
 INTERRUPTED: Final = 130
+
+_T = TypeVar("_T")
+
+
+def proved(prove: Callable[[], _T], folder: Path, *, passing: bool) -> _T:
+    """What came of it; where it ended otherwise the folder stays, but for a Ctrl-C on one that is `passing`."""
+    interruptible()
+    try:
+        return prove()
+    except KeyboardInterrupt:
+        say("interrupted; everything was stopped")
+        _end_folder(folder, passing=passing)
+        raise typer.Exit(INTERRUPTED) from None
+    except BaseException:
+        _end_folder(folder, passing=False)
+        raise
 
 
 def interruptible() -> None:
@@ -38,19 +54,18 @@ def _interrupt(number: int, _: FrameType | None) -> None:
     raise KeyboardInterrupt(number)
 
 
-def remove(folder: Path) -> None:
-    """Remove what was only passing."""
-    shutil.rmtree(folder, ignore_errors=True)
+def _end_folder(folder: Path, *, passing: bool) -> None:
+    """Remove it, or say where data and the processes' words are."""
+    if passing:
+        shutil.rmtree(folder, ignore_errors=True)
+    else:
+        say(f"data and logs are in {folder}")
 
 
-def leave(folder: Path) -> None:
-    """Keep data and the processes' words, and say where they are."""
-    say(f"data and logs are in {folder}")
-
-
-def end(checks: Sequence[Check], figures: Mapping[str, Any], *, json: bool) -> None:
-    """The JSON line where asked for, and the exit code."""
+def end(checks: Sequence[Check], figures: Mapping[str, Any], folder: Path, *, passing: bool = True, json: bool) -> None:
+    """The end of the folder, the JSON line where asked for, and the exit code."""
     ok = all(one.ok for one in checks)
+    _end_folder(folder, passing=passing and ok)
     if json:
         line = {"ok": ok, "checks": [one.line() for one in checks], "figures": figures}
         sys.stdout.write(msgspec.json.encode(line).decode() + "\n")

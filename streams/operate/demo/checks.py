@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from typing import Final
 
 from schemas.events import Send
-from streams.operate.checks import Check, check
 from streams.operate.demo import scene
 from streams.operate.demo.evidence import Evidence, Place
 from streams.operate.demo.plan import Plan
 from streams.operate.demo.signatures import Verified
+from streams.operate.proof.checks import Check, at_most
 from streams.spread.check import WINDOW_BOUND, worst_window_deviation
 
 # Differences that a note names.
@@ -67,14 +67,14 @@ def _conservation(evidence: Evidence) -> Iterator[Check]:
         note = f"{len(events):,} events, {ends.total():,} final outcomes"
         if none or many or strange:
             note += f": {none:,} without one, {many:,} with several, {strange:,} of no event"
-        yield check(f"conservation {campaign}", none + many + strange, 0, note)
+        yield at_most(f"conservation {campaign}", none + many + strange, 0, note)
 
 
 def _asked(plan: Plan, evidence: Evidence) -> Check:
     planned = {event.number for event in plan.events if event.expected is not None}
     there = Counter(asked.event for asked in evidence.asked)
     faults = len(planned ^ there.keys()) + sum(count - 1 for count in there.values())
-    return check("events in Kafka as planned", faults, 0, f"{len(planned):,} planned, {there.total():,} in Kafka")
+    return at_most("events in Kafka as planned", faults, 0, f"{len(planned):,} planned, {there.total():,} in Kafka")
 
 
 def _outcomes(plan: Plan, evidence: Evidence) -> Check:
@@ -90,14 +90,14 @@ def _outcomes(plan: Plan, evidence: Evidence) -> Check:
     note = f"{plan.finals:,} outcomes, each as its story asks"
     if wrong:
         note = "; ".join(f"{count:,} × {words}" for words, count in wrong.most_common(_NAMED))
-    return check("outcomes as planned", wrong.total(), 0, note)
+    return at_most("outcomes as planned", wrong.total(), 0, note)
 
 
 def _spread(evidence: Evidence) -> Check:
     groups = dealt(evidence)
     worst = max((deviation(sends) for sends in groups.values()), default=0.0)
     note = f"{len(groups):,} sequences; IPs drawn at random: {shuffled(groups):.1f}"
-    return check("spread in any window", round(worst, 3), WINDOW_BOUND, note)
+    return at_most("spread in any window", round(worst, 3), WINDOW_BOUND, note)
 
 
 def dealt(evidence: Evidence) -> dict[Group, list[Send]]:
@@ -139,14 +139,14 @@ def _own_slot(evidence: Evidence) -> Check:
         slots[send.send_id].add(send.slot)
         retries += send.deal > 1
     strayed = sum(len(used) > 1 for used in slots.values())
-    return check("retries from another IP", strayed, 0, f"{retries:,} retries, each from the IP it had")
+    return at_most("retries from another IP", strayed, 0, f"{retries:,} retries, each from the IP it had")
 
 
 def _dead_letters(plan: Plan, evidence: Evidence) -> Check:
     broken = sum(event.expected is None for event in plan.events)
     faults = abs(evidence.dead_letters - broken) + abs(evidence.unnamed - broken)
     note = f"{broken:,} events name no campaign, {evidence.dead_letters:,} letters"
-    return check("dead letters", faults, 0, note)
+    return at_most("dead letters", faults, 0, note)
 
 
 def _warehouse(evidence: Evidence) -> Check:
@@ -155,14 +155,14 @@ def _warehouse(evidence: Evidence) -> Check:
     there = sum(count for count, _ in evidence.records.values())
     rows = sum(count for count, _ in evidence.rows.values())
     note = f"{there:,} delivery events, {rows:,} rows"
-    return check("ClickHouse = Kafka", wrong, 0, note)
+    return at_most("ClickHouse = Kafka", wrong, 0, note)
 
 
 def _receiver(evidence: Evidence) -> Check:
     accepted = Counter(delivery.send_id for delivery in evidence.deliveries if delivery.type == "accepted")
     wrong = sum(accepted[name] != evidence.taken[name] for name in accepted.keys() | evidence.taken.keys())
     note = f"{accepted.total():,} accepted, {evidence.taken.total():,} Message-IDs in the log"
-    return check("accepted = receiver's log", wrong, 0, note)
+    return at_most("accepted = receiver's log", wrong, 0, note)
 
 
 def _suppressed(plan: Plan, evidence: Evidence) -> Check:
@@ -170,7 +170,7 @@ def _suppressed(plan: Plan, evidence: Evidence) -> Check:
     touched = len(plan.barred & evidence.touched)
     if touched:
         note = f"{touched:,} of {len(plan.barred):,} suppressed addresses were tried"
-    return check("mail to the suppressed", touched, 0, note)
+    return at_most("mail to the suppressed", touched, 0, note)
 
 
 def of_signatures(verified: Verified) -> list[Check]:
@@ -183,12 +183,12 @@ def of_signatures(verified: Verified) -> list[Check]:
 
 def _signed(verifier: str, passed: int, sampled: int) -> Check:
     failed = sampled - passed if sampled else 1
-    return check(f"signatures by {verifier}", failed, 0, f"{passed:,} of {sampled:,} messages as received")
+    return at_most(f"signatures by {verifier}", failed, 0, f"{passed:,} of {sampled:,} messages as received")
 
 
 def of_processes(*, started: int, left: int, restarts: int) -> list[Check]:
     """All that ran is gone, and nothing ended before it was asked to."""
     return [
-        check("workers started again", restarts, 0, "none ended unasked" if not restarts else "see logs/"),
-        check("processes left", left, 0, f"{started:,} ran"),
+        at_most("workers started again", restarts, 0, "none ended unasked" if not restarts else "see logs/"),
+        at_most("processes left", left, 0, f"{started:,} ran"),
     ]

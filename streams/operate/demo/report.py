@@ -3,16 +3,15 @@
 from collections import Counter, defaultdict
 from typing import Final
 
-from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from streams.operate.checks import summary
 from streams.operate.demo import checks, scene
 from streams.operate.demo.run import Demonstrated
 from streams.operate.demo.screen import COLOURS
+from streams.operate.proof import tables
 from streams.spread.check import WINDOW_BOUND
 
 WIDTH: Final = 100
@@ -21,22 +20,7 @@ _BAR: Final = 14
 
 def show(console: Console, found: Demonstrated) -> None:
     """Print it."""
-    for part in (_campaigns(found), _spread(found), _speed(found), _checks(found), Text(*summary(found.checks))):
-        console.print(part)
-        console.print()
-
-
-def _table(title: str, *, gap: int = 2) -> Table:
-    """A table without edges; the box's divider is one blank of the gap."""
-    return Table(
-        title=title,
-        title_justify="left",
-        title_style="bold",
-        box=box.SIMPLE_HEAD,
-        show_edge=False,
-        pad_edge=False,
-        padding=(0, gap - 1, 0, 0),
-    )
+    tables.show(console, [_campaigns(found), _spread(found), _speed(found)], found.checks)
 
 
 def _campaigns(found: Demonstrated) -> RenderableType:
@@ -46,7 +30,7 @@ def _campaigns(found: Demonstrated) -> RenderableType:
             ends[f"{one.tenant}:{one.campaign_id}"][one.type] += 1
     asked = Counter(one.campaign for one in found.evidence.asked)
     types = [name for name in COLOURS if any(count[name] for count in ends.values())]
-    table = _table("Outcomes by campaign", gap=1)
+    table = tables.titled("Outcomes by campaign", gap=1)
     table.add_column("campaign", no_wrap=True)
     for name in ("events", *types):
         table.add_column(name, justify="right", header_style=COLOURS.get(name, ""), no_wrap=True)
@@ -65,7 +49,7 @@ def _spread(found: Demonstrated) -> RenderableType:
         provider: max(checks.deviation(sends) for (_, _, name), sends in groups.items() if name == provider)
         for provider in providers
     }
-    table = _table("Mail dealt to each IP, by provider")
+    table = tables.titled("Mail dealt to each IP, by provider")
     table.add_column("IP", no_wrap=True)
     for provider in (*providers, "all"):
         table.add_column(provider, justify="right", no_wrap=True)
@@ -96,16 +80,3 @@ def _speed(found: Demonstrated) -> RenderableType:
     roles = " · ".join(f"{role} {used:,.0f}" for role, used in pace.cpu_us.items())
     grid.add_row("CPU µs a mail", roles)
     return Group(Text("Speed", style="bold"), grid)
-
-
-def _checks(found: Demonstrated) -> RenderableType:
-    table = _table("Checks, each against something counted aside")
-    table.add_column("", width=1)
-    table.add_column("check", no_wrap=True)
-    table.add_column("value", justify="right", no_wrap=True)
-    table.add_column("limit", justify="right", no_wrap=True)
-    table.add_column("what was compared", overflow="fold")
-    for one in found.checks:
-        mark = "[green]✓[/]" if one.ok else "[bold red]✗[/]"
-        table.add_row(mark, escape(one.name), f"{one.value:g}", f"{one.limit:g}", f"[dim]{escape(one.note)}[/]")
-    return table

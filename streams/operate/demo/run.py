@@ -18,14 +18,14 @@ from typing import Any, Final
 import msgspec
 import psutil
 
-from streams.operate.checks import Check
 from streams.operate.demo import checks, evidence, figures, plan, signatures, stage, upstream, watch
 from streams.operate.demo.evidence import Evidence
 from streams.operate.demo.figures import Pace
 from streams.operate.demo.plan import Plan
-from streams.operate.demo.screen import Screen
+from streams.operate.demo.screen import DemoScreen
 from streams.operate.demo.stage import Receiver
 from streams.operate.errors import FleetError
+from streams.operate.proof.checks import Check
 from streams.operate.up import Fleet
 from streams.runtime.cluster import Publisher
 from streams.runtime.settings import Settings
@@ -59,7 +59,7 @@ class Demonstrated(msgspec.Struct, frozen=True, kw_only=True):
         return all(one.ok for one in self.checks)
 
 
-def demonstrate(base: Settings, folder: Path, screen: Screen, *, recipients: int, seed: int) -> Demonstrated:
+def demonstrate(base: Settings, folder: Path, screen: DemoScreen, *, recipients: int, seed: int) -> Demonstrated:
     """Run it in this folder.  Raises FleetError, EmbeddedError or RuntimeFault, with nothing left running."""
     screen.phase("planning")
     planned = plan.make(recipients, seed=seed, at=datetime.now(UTC))
@@ -87,7 +87,7 @@ def demonstrate(base: Settings, folder: Path, screen: Screen, *, recipients: int
 
 
 def _deliver(
-    fleet: Fleet, receiver: Receiver, planned: Plan, screen: Screen, *, recipients: int
+    fleet: Fleet, receiver: Receiver, planned: Plan, screen: DemoScreen, *, recipients: int
 ) -> tuple[Evidence, signatures.Verified, dict[str, float]]:
     settings = fleet.settings
     screen.phase("declaring tenants, IPs, suppressions, campaigns")
@@ -121,7 +121,7 @@ def _cpu_s(fleet: Fleet) -> dict[str, float]:
     return dict(used)
 
 
-def _follow(settings: Settings, planned: Plan, screen: Screen, *, patience_s: float) -> bool:
+def _follow(settings: Settings, planned: Plan, screen: DemoScreen, *, patience_s: float) -> bool:
     """Send the recipients, and watch until each event has its final outcome."""
     started = time.monotonic()
     look_at, ended = started, False
@@ -132,7 +132,7 @@ def _follow(settings: Settings, planned: Plan, screen: Screen, *, patience_s: fl
             if now >= look_at:
                 look_at = now + LOOK_S
                 snapshot = watch.look(settings) or watch.Snapshot()
-                screen.show(snapshot, asked=orders.asked, finals=planned.finals)
+                screen.delivered(snapshot, asked=orders.asked, finals=planned.finals)
                 if snapshot.finals >= planned.finals:
                     return True
                 if not ended and orders.done and snapshot.finals >= planned.finals - planned.full:

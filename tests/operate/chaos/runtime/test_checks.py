@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from streams.operate.chaos.blows import Struck
 from streams.operate.chaos.runtime import checks, events
 from streams.operate.chaos.runtime.evidence import Evidence
-from streams.operate.chaos.runtime.plan import Kind
 from tests.operate.chaos.runtime.builders import (
     EVENTS,
     PARTITIONS,
@@ -153,19 +151,3 @@ def test_a_plain_commit_ahead_of_its_effect_is_found() -> None:
 def test_events_that_never_reached_kafka_are_found() -> None:
     """The run proves nothing about events that were not there."""
     assert failed(good(), planned=EVENTS + 3) == {ASKED: 3}
-
-
-def test_what_the_rounds_left_undone_is_found() -> None:
-    """A round that could not be done, a worker that ended unasked, a process that is still there."""
-    missed = Struck(number=3, kind=Kind.STOP_IN_COMMIT, member="chaos-1", at=1.0, until=2.0, missed="no commit")
-    found = checks.of_run([missed], unasked=["chaos-0 ended unasked with 1"], left=1, started=9)
-    assert [(one.value, one.ok) for one in found] == [(1, False)] * 3
-    assert found[0].note == "round 3 stop-in-commit: no commit"
-    assert all(one.ok for one in checks.of_run([], unasked=[], left=0, started=9))
-
-
-def test_a_note_names_the_first_differences_and_counts_the_rest() -> None:
-    """A run that failed in a thousand places is still one line."""
-    assert checks.named([]) == ""
-    assert checks.named("abc") == "a; b; c"
-    assert checks.named(range(1_000)) == "0; 1; 2; 3; 4; and 995 more"

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.operate.chaos.runtime.plan import FEWEST, MOST, PAUSE_S, Kind, make, seconds
+from streams.operate.chaos.blows import PAUSE_S
+from streams.operate.chaos.runtime.plan import FEWEST, MOST, Kind, make, seconds
 
 
 @given(seed=st.integers(0, 10_000), rounds=st.integers(len(Kind), 60), workers=st.integers(2, 5))

@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from schemas.topics import BY_NAME
-from streams.operate.chaos import events
-from streams.operate.chaos.events import DEALING, PLAIN, Effect, PlainEffect
+from streams.operate.chaos.commits import Offsets
+from streams.operate.chaos.runtime import events
+from streams.operate.chaos.runtime.events import DEALING, PLAIN, Effect, PlainEffect
 from streams.operate.chaos.sampler import Sample
 from streams.runtime.cluster import KafkaRecord, read_all
 from streams.runtime.observer import Observer, Place
@@ -43,14 +44,6 @@ class PlainFound(msgspec.Struct, frozen=True, kw_only=True):
     source: Source
     number: int
     offset: int
-
-
-class Offsets(msgspec.Struct, frozen=True, kw_only=True):
-    """A group's offsets: at the end, and all the while.  Places by the topics' declared names."""
-
-    committed: Mapping[Place, int]
-    ends: Mapping[Place, int]
-    samples: tuple[Sample, ...]
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,11 +4,11 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-import msgspec
-
+from streams.operate.chaos.blows import Round, Struck
 from streams.operate.chaos.crew import Crew
-from streams.operate.chaos.plan import Kind, Round
-from streams.operate.chaos.worker import stop_file
+from streams.operate.chaos.runtime.events import DEALING
+from streams.operate.chaos.runtime.plan import Kind
+from streams.operate.chaos.runtime.worker import stop_file
 
 # Seconds that the broker is away: longer than a session of 12 s.
 AWAY_S: Final = 15.0
@@ -20,17 +20,6 @@ _POLL_S: Final = 0.02
 _DEALING_ONLY: Final = {Kind.STOP_IN_COMMIT, Kind.REMOVE}
 
 
-class Struck(msgspec.Struct, frozen=True, kw_only=True):
-    """One round as it was: epoch seconds from the blow to the moment when everything runs again."""
-
-    number: int
-    kind: Kind
-    member: str  # empty: the broker
-    at: float
-    until: float
-    missed: str = ""  # why it could not be done
-
-
 class Rounds:
     """Does rounds on a crew."""
 
@@ -39,10 +28,10 @@ class Rounds:
         self._sleep = sleep
         self._session_s = crew.settings.kafka.session_timeout_s
 
-    def do(self, one: Round) -> Struck:
+    def do(self, one: Round[Kind]) -> Struck[Kind]:
         """Wait for the round's moment, strike, and return when what was struck runs again."""
         self._sleep(one.pause_s)
-        names = self._crew.dealing if one.kind in _DEALING_ONLY else self._crew.running
+        names = self._crew.of_kind(DEALING) if one.kind in _DEALING_ONLY else self._crew.running
         member = "" if one.kind.startswith("broker") or one.kind is Kind.ADD else names[int(one.draw * len(names))]
         at = time.time()
         missed = ""
@@ -64,7 +53,7 @@ class Rounds:
             case Kind.STOP_IN_COMMIT:
                 missed = self._stop_in_commit(member, one)
             case Kind.ADD:
-                member = self._crew.add()
+                member = self._crew.add(DEALING)
             case Kind.REMOVE:
                 self._crew.remove(member)
             case Kind.BROKER_KILL:
@@ -79,7 +68,7 @@ class Rounds:
                 self._crew.start_broker()
         return Struck(number=one.number, kind=one.kind, member=member, at=at, until=time.time(), missed=missed)
 
-    def _stop_in_commit(self, member: str, one: Round) -> str:
+    def _stop_in_commit(self, member: str, one: Round[Kind]) -> str:
         """The worker stops itself between offsets and commit (worker.py); SIGCONT once its session is over."""
         file = stop_file(self._crew.settings, member)
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -2,31 +2,22 @@
 
 from typing import Final
 
-from rich import box
 from rich.console import Console, RenderableType
-from rich.markup import escape
 from rich.table import Table
-from rich.text import Text
 
-from streams.operate.chaos.run import Survived
-from streams.operate.checks import summary
+from streams.operate.chaos.runtime.run import Survived
+from streams.operate.proof import tables
 
 WIDTH: Final = 100
 
 
 def show(console: Console, found: Survived) -> None:
     """Print it."""
-    for part in (_kinds(found), _numbers(found), _checks(found), Text(*summary(found.checks))):
-        console.print(part)
-        console.print()
-
-
-def _table(title: str) -> Table:
-    return Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, show_edge=False)
+    tables.show(console, [_kinds(found), _numbers(found)], found.checks)
 
 
 def _kinds(found: Survived) -> RenderableType:
-    table = _table("From the blow, or the broker's return, to the partition's next effect")
+    table = tables.titled("From the blow, or the broker's return, to the partition's next effect")
     table.add_column("what was done", no_wrap=True)
     for name in ("rounds", "partitions", "median", "longest"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -47,16 +38,3 @@ def _numbers(found: Survived) -> RenderableType:
     grid.add_row("longest gaps", gaps or "-")
     grid.add_row("longest wait", f"{told['longest_wait_s']:.1f} s from an event to its effect")
     return grid
-
-
-def _checks(found: Survived) -> RenderableType:
-    table = _table("Checks, each against something counted aside")
-    table.add_column("", width=1)
-    table.add_column("check", overflow="fold")
-    table.add_column("value", justify="right", no_wrap=True)
-    table.add_column("limit", justify="right", no_wrap=True)
-    table.add_column("what was compared", overflow="fold")
-    for one in found.checks:
-        mark = "[green]✓[/]" if one.ok else "[bold red]✗[/]"
-        table.add_row(mark, escape(one.name), f"{one.value:g}", f"{one.limit:g}", f"[dim]{escape(one.note)}[/]")
-    return table

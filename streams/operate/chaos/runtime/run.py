@@ -6,29 +6,35 @@
 4. Read everything aside, stop everything, see that it is gone, and judge.
 """
 
+import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 import psutil
 
-from streams.operate.chaos import checks, events, evidence, figures, plan, tally, worker
+from streams.operate.chaos import tally
+from streams.operate.chaos.blows import Struck
+from streams.operate.chaos.checks import of_run
 from streams.operate.chaos.crew import Crew
-from streams.operate.chaos.events import DEALING, PLAIN
-from streams.operate.chaos.evidence import Evidence
-from streams.operate.chaos.figures import Failover, Gap
-from streams.operate.chaos.plan import Kind, Plan
-from streams.operate.chaos.rounds import Rounds, Struck
+from streams.operate.chaos.runtime import checks, events, evidence, figures, plan, worker
+from streams.operate.chaos.runtime.events import DEALING, PLAIN
+from streams.operate.chaos.runtime.evidence import Evidence
+from streams.operate.chaos.runtime.figures import Failover, Gap
+from streams.operate.chaos.runtime.plan import Kind, Plan
+from streams.operate.chaos.runtime.rounds import Rounds
+from streams.operate.chaos.runtime.upstream import REST_PER_S, Upstream
 from streams.operate.chaos.sampler import Sampler
-from streams.operate.chaos.upstream import REST_PER_S, Upstream
-from streams.operate.checks import Check
-from streams.operate.errors import FleetError
+from streams.operate.chaos.watching import LOOK_S, Watcher, until
+from streams.operate.proof.checks import Check
 from streams.runtime.settings import KafkaSettings, Settings, WorkerSettings
 
+# How many plain agents there are beside those that deal.
+PLAINS: Final = 2
 READY_S: Final = 120.0
 # Seconds for which nothing may move after the last round, until the run is judged as it stands: more than two sessions,
 # a fence, a recovery, and what the broker may take meanwhile.
@@ -37,9 +43,10 @@ PATIENCE_S: Final = 120.0
 # a half at worst, twice in a row: that is no worker that hangs.
 STALLED_S: Final = 240.0
 GONE_S: Final = 5.0
-LOOK_S: Final = 0.5
 # At the end of the rounds about so many of the events are still to come, should rounds take less than was thought.
 RESERVE: Final = 0.05
+Blows = tuple[Struck[Kind], ...]
+
 # What each kind of workers reads, and where its effects go.
 _WATCHED: Final = {
     DEALING: (events.SOURCES, events.OUTPUT),
@@ -47,19 +54,11 @@ _WATCHED: Final = {
 }
 
 
-class Watcher(msgspec.Struct, frozen=True, kw_only=True):
-    """Whom the run tells what happens: `phase` begins, `note` happened, `progress` is (arrived, done, planned)."""
-
-    phase: Callable[[str], None]
-    note: Callable[[str], None]
-    progress: Callable[[int, int, int], None]
-
-
 class Survived(msgspec.Struct, frozen=True, kw_only=True):
     """What came of it."""
 
     plan: Plan
-    struck: tuple[Struck, ...]
+    struck: Blows
     checks: tuple[Check, ...]
     gaps: tuple[Gap, ...]
     failovers: dict[Kind, Failover]
@@ -89,8 +88,8 @@ def torment(base: Settings, planned: Plan, watcher: Watcher) -> Survived:
     """Run it.  Raises FleetError, EmbeddedError or RuntimeFault, with nothing left running."""
     started = time.monotonic()
     watcher.phase("starting")
-    with Crew(base, workers=planned.workers, say=watcher.note) as crew:
-        _until(crew.ready, READY_S, "the workers are not ready; their words are in logs/")
+    with Crew(base, members=_members(planned), program=_program, say=watcher.note) as crew:
+        until(crew.ready, READY_S, "the workers are not ready; their words are in logs/")
         upstream = Upstream(crew.settings, events=planned.events)
         samplers = {kind: _sampler(crew.settings, kind) for kind in _WATCHED}
         threads: tuple[Upstream | Sampler, ...] = (upstream, *samplers.values())
@@ -114,7 +113,7 @@ def torment(base: Settings, planned: Plan, watcher: Watcher) -> Survived:
             raise thread.error
     judged = [
         *checks.of_evidence(seen, planned=planned.events),
-        *checks.of_run(struck, unasked=crew.unasked, left=len(left), started=len(processes)),
+        *of_run(struck, unasked=crew.unasked, left=len(left), started=len(processes)),
     ]
     return _survived(
         planned,
@@ -126,17 +125,25 @@ def torment(base: Settings, planned: Plan, watcher: Watcher) -> Survived:
     )
 
 
-def _rounds(crew: Crew, planned: Plan, upstream: Upstream, sampler: Sampler, watcher: Watcher) -> tuple[Struck, ...]:
+def _members(planned: Plan) -> list[str]:
+    return [f"{DEALING}-{n}" for n in range(planned.workers)] + [f"{PLAIN}-{n}" for n in range(PLAINS)]
+
+
+def _program(name: str) -> tuple[str, ...]:
+    return (sys.executable, "-P", "-m", "streams.operate.chaos.runtime.member", "--member", name)
+
+
+def _rounds(crew: Crew, planned: Plan, upstream: Upstream, sampler: Sampler, watcher: Watcher) -> Blows:
     session_s = crew.settings.kafka.session_timeout_s
     length_s = plan.seconds(planned, session_timeout_s=session_s)
     left_s = length_s
-    struck: list[Struck] = []
+    struck: list[Struck[Kind]] = []
 
     def sleep(seconds: float) -> None:
-        until = time.monotonic() + seconds
-        while (now := time.monotonic()) < until:
+        end = time.monotonic() + seconds
+        while (now := time.monotonic()) < end:
             watcher.progress(upstream.sent, sampler.events_committed, planned.events)
-            time.sleep(min(LOOK_S, until - now))
+            time.sleep(min(LOOK_S, end - now))
 
     rounds = Rounds(crew, sleep=sleep)
     for one in planned.rounds:
@@ -187,7 +194,13 @@ def _gather(of: Settings, samplers: Mapping[str, Sampler]) -> Evidence:
 
 
 def _survived(
-    planned: Plan, struck: tuple[Struck, ...], judged: list[Check], seen: Evidence, *, decided: int, seconds: float
+    planned: Plan,
+    struck: Blows,
+    judged: list[Check],
+    seen: Evidence,
+    *,
+    decided: int,
+    seconds: float,
 ) -> Survived:
     partitions = figures.by_partition(seen.found)
     longest = figures.gaps(partitions)
@@ -215,11 +228,3 @@ def _survived(
         failovers=failed,
         figures=numbers,
     )
-
-
-def _until(fact: Callable[[], bool], limit_s: float, words: str) -> None:
-    deadline = time.monotonic() + limit_s
-    while not fact():
-        if time.monotonic() > deadline:
-            raise FleetError(f"{words} (after {limit_s:.0f} s)")
-        time.sleep(LOOK_S)

@@ -7,7 +7,7 @@ could hit that moment for sure.
 
 import os
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,29 +16,21 @@ from typing import Any, Final
 import msgspec
 import structlog
 
-from streams.operate.chaos import events
-from streams.operate.chaos.events import DEALING, Effect
+from streams.operate.chaos.runtime import events
+from streams.operate.chaos.runtime.events import DEALING, Effect
 from streams.operate.chaos.tally import Tally
 from streams.runtime.app import make_app
 from streams.runtime.dead_letters import Failure
 from streams.runtime.life import worker
+from streams.runtime.partition.emission import Emission
 from streams.runtime.partition.ownership import Ownership
 from streams.runtime.partition.partition_loop import PartitionLoop, Received
 from streams.runtime.partition.transactions import FencedProducer, GroupOffsets
 from streams.runtime.settings import Settings
+from streams.runtime.state.local_state import state_path
 from streams.runtime.state.tables import PartitionTable
 
 WAITING: Final = b"w/"
-
-
-class Emission(msgspec.Struct, frozen=True, kw_only=True):
-    """A record to emit."""
-
-    topic: str
-    key: bytes | None
-    value: bytes
-    partition: int | None
-    headers: Mapping[str, bytes]
 
 
 def tally_folder(settings: Settings) -> Path:
@@ -92,7 +84,7 @@ class Counting:
     def bury(self, received: Received, failure: Failure) -> Emission:
         """As `reject`, for the loop's last resort."""
         value = failure.line.encode()
-        return Emission(topic="dead-letters", key=received.key, value=value, partition=None, headers={})
+        return Emission(topic="dead-letters", key=received.key, value=value)
 
     def release(self, now: datetime, *, limit: int) -> Sequence[Emission]:
         """Emit what waited and is due."""
@@ -113,7 +105,7 @@ class Counting:
 def _emission(effect: Effect) -> Emission:
     key = events.person(effect.number).encode()
     value = msgspec.json.encode(effect)
-    return Emission(topic=events.OUTPUT, key=key, value=value, partition=effect.partition, headers={})
+    return Emission(topic=events.OUTPUT, key=key, value=value, partition=effect.partition)
 
 
 class StoppingProducer(FencedProducer):
@@ -156,7 +148,7 @@ class ChaosWorker:
             role=DEALING,
             topics=events.SOURCES,
             changelog=events.CHANGELOG,
-            path=worker.state_path(self._settings, self._member, f"{DEALING}-{partition}"),
+            path=state_path(self._settings, self._member, f"{DEALING}-{partition}"),
             group=self._offsets,
             executor=self._threads,
             make_decider=lambda table: Counting(table, member=self._member, tally=self._tally),
@@ -173,14 +165,10 @@ class ChaosWorker:
         made.stop_at = stop_file(self._settings, self._member)
         return made
 
-    def _ready(self) -> bool:
-        owners = list(self.ownership.owners())
-        return bool(owners) and all(isinstance(owner, PartitionLoop) and owner.ready for owner in owners)
-
     async def main(self) -> int:
         """Serve until stopped."""
         readiness = worker.Readiness(self._settings, role=DEALING, member=self._member)
-        return await worker.serve(self.app, self.ownership, readiness, is_ready=self._ready)
+        return await worker.serve(self.app, self.ownership, readiness)
 
 
 def run(settings: Settings, member: str) -> None:

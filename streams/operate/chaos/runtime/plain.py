@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
-from streams.operate.chaos import events
-from streams.operate.chaos.events import PLAIN, PlainEffect
+from streams.operate.chaos.runtime import events
+from streams.operate.chaos.runtime.events import PLAIN, PlainEffect
 from streams.runtime.app import make_app
 from streams.runtime.life import worker
 from streams.runtime.partition.acks import Acks, Send
@@ -35,7 +35,7 @@ async def serve(settings: Settings, member: str) -> int:
         await acks.each(stream, answer)
 
     readiness = worker.Readiness(settings, role=PLAIN, member=member)
-    code = await worker.serve(app, acks.ownership, readiness, is_ready=lambda: bool(acks.ownership.partitions))
+    code = await worker.serve(app, acks.ownership, readiness)
     producer.close()
     return code
 

@@ -1,4 +1,4 @@
-"""`python -m streams.operate.chaos.member --member NAME`: one worker of a chaos run, settings by environment.
+"""`python -m streams.operate.chaos.runtime.member --member NAME`: one worker of a chaos run, settings by environment.
 
 It begins as a worker of the product does (agents/__main__.py): the name held on this machine, a broker waited for, the
 name free in the group.
@@ -8,8 +8,8 @@ import argparse
 
 import structlog
 
-from streams.operate.chaos import plain, worker
-from streams.operate.chaos.events import DEALING, PLAIN
+from streams.operate.chaos.runtime import plain, worker
+from streams.operate.chaos.runtime.events import DEALING, PLAIN
 from streams.runtime import logs
 from streams.runtime.life import member_name
 from streams.runtime.life.reaching import wait_for_cluster
@@ -18,7 +18,7 @@ from streams.runtime.settings import Settings
 
 def main() -> None:
     """Run the kind of worker that its name says."""
-    parser = argparse.ArgumentParser(prog="python -m streams.operate.chaos.member")
+    parser = argparse.ArgumentParser(prog="python -m streams.operate.chaos.runtime.member")
     parser.add_argument("--member", required=True)
     member: str = parser.parse_args().member
     kind = member.rpartition("-")[0]

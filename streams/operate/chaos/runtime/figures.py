@@ -8,9 +8,9 @@ from typing import Final
 
 import msgspec
 
-from streams.operate.chaos.evidence import Evidence, Found
-from streams.operate.chaos.plan import Kind
-from streams.operate.chaos.rounds import Struck
+from streams.operate.chaos.blows import Struck
+from streams.operate.chaos.runtime.evidence import Evidence, Found
+from streams.operate.chaos.runtime.plan import Kind
 
 Owner = tuple[str, int]  # member, pid
 # A partition without an effect for so long (s) before a blow stood still: working ones have several a second.
@@ -62,7 +62,7 @@ def takeovers(partitions: Mapping[int, Sequence[Found]]) -> int:
     return sum(_owner(before) != _owner(after) for there in partitions.values() for before, after in pairwise(there))
 
 
-def failovers(partitions: Mapping[int, Sequence[Found]], struck: Sequence[Struck]) -> dict[Kind, Failover]:
+def failovers(partitions: Mapping[int, Sequence[Found]], struck: Sequence[Struck[Kind]]) -> dict[Kind, Failover]:
     """From the blow to the next effect of each partition that the struck worker had.
 
     Of the broker: from its return, of each partition; while it is away nobody can do anything.  A partition that stood

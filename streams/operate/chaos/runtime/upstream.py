@@ -10,7 +10,7 @@ import time
 from collections import deque
 from typing import Final
 
-from streams.operate.chaos import events
+from streams.operate.chaos.runtime import events
 from streams.runtime.producer import RecordProducer
 from streams.runtime.settings import Settings
 
