@@ -19,7 +19,7 @@ from streams.runtime.app import make_app
 from streams.runtime.dead_letters import Failure
 from streams.runtime.keys import load_key
 from streams.runtime.life import worker
-from streams.runtime.metrics import ODDITIES, OUTCOMES, WAITING
+from streams.runtime.metrics import FORGOTTEN, ODDITIES, OUTCOMES, WAITING
 from streams.runtime.partition.fuse import Fuse
 from streams.runtime.partition.ownership import Ownership
 from streams.runtime.partition.partition_loop import PartitionLoop, Received
@@ -47,6 +47,7 @@ class Decisions:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._told: Counter[str] = Counter()
+        self._forgotten = 0
         self.next_release = desk.next_release
 
     def receive(self, received: Received, now: datetime) -> Sequence[Emission]:
@@ -54,10 +55,14 @@ class Decisions:
         return self._desk.receive(_source(received), received.value, now)
 
     def release(self, now: datetime, *, limit: int) -> Sequence[Emission]:
-        """Decide what waited and is due; and, as this ends a batch, tell the metrics what the desk counted."""
+        """Decide what waited and is due; and, as this ends a batch, go on sweeping, and tell what the desk counted."""
         released = self._desk.release(now, limit=limit)
+        self._desk.sweep(now)
         self._tell(ODDITIES, self._desk.counters)
         self._tell(OUTCOMES, self._desk.outcome_types)
+        if self._desk.forgotten != self._forgotten:
+            FORGOTTEN.inc(self._desk.forgotten - self._forgotten)
+            self._forgotten = self._desk.forgotten
         return released
 
     def _tell(self, metric: Metric, counted: Mapping[str, int]) -> None:

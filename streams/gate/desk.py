@@ -7,7 +7,6 @@ What the tables and the records say must be committed together.  After a batch t
 committed state: memory holds the waiting room's index, the dealers and the pace's credit.
 """
 
-import contextlib
 from collections import Counter
 from datetime import datetime
 
@@ -22,7 +21,8 @@ from streams.gate.outcomes import Outcomes, dead_letter, failed_letter
 from streams.gate.person import Entry, Person, Stage
 from streams.gate.release import Release, closed
 from streams.gate.settling import Dealt, Ended, Settling
-from streams.gate.state import State
+from streams.gate.state import State, passed_over
+from streams.gate.sweep import Sweep
 from streams.gate.terms import DeskSettings, Emission, Source
 from streams.gate.verdict import Case, expiry, waiting_rule
 from streams.gate.waiting import NEW, RETURNED, WaitingRoom, pack
@@ -56,6 +56,7 @@ class Desk:
             address_key_version=settings.address_key_version,
         )
         self._room = WaitingRoom(state)
+        self._sweep = Sweep(state, world)
         self._settling = Settling(
             partition, slots=slots, state=state, world=world, settings=settings, outcomes=self._outcomes
         )
@@ -79,6 +80,11 @@ class Desk:
         """How many mails wait."""
         return len(self._room)
 
+    @property
+    def forgotten(self) -> int:
+        """How many persons the sweep has forgotten."""
+        return self._sweep.forgotten
+
     def receive(self, source: Source, value: bytes | None, now: datetime) -> list[Emission]:
         """What one record of recipients or returns comes to.  Raises only for a defect of ours: see `reject`."""
         try:
@@ -92,6 +98,10 @@ class Desk:
     def release(self, now: datetime, *, limit: int) -> list[Emission]:
         """What waits and may go, or ends, now: at most `limit` mails."""
         return self._release.release(now, limit)
+
+    def sweep(self, now: datetime) -> None:
+        """Forget persons whom no decision would look at any more: a few at a time, as often as this is called."""
+        self._sweep.go_on(now)
 
     def next_release(self, now: datetime) -> datetime | None:
         """When `release` has something to do again; None when nothing waits."""
@@ -115,7 +125,7 @@ class Desk:
             back = _decode_return(value or b"")
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return [letter]
-        with contextlib.suppress(Exception):  # where the person's record itself is what failed, it stays as it is
+        with passed_over():  # where the person's record itself is what failed, it stays as it is
             person = self._settling.person(back.send.tenant, back.send.recipient_id, now)
             entry = _current(person, back)
             if entry is None:

@@ -2,7 +2,11 @@
 
 An entry stops a second mail of the same send id, holds a place under the tenant's caps, and tells which dealing of a
 send is the current one.  It is kept until `keep_ms` (the mail's or the campaign's end plus a week), and as long as it
-waits or a cap's window reaches it; the newest entries are kept up to the largest cap's number.
+waits or a cap's window reaches it.
+
+The newest entries are kept up to the largest cap's number even beyond that, so that a window which is made wider finds
+them; nothing else of them counts, their send ids are free again.  So under the same caps it makes no difference whether
+a person who is past it all (`over`) is remembered, and the sweep (streams.gate.sweep) forgets them.
 """
 
 from enum import IntEnum
@@ -48,6 +52,18 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
         """Whether it has a row in the waiting room."""
         return self.stage in {Stage.WAITING, Stage.RETURNED}
 
+    def held(self, now_ms: int, window_ms: int) -> bool:
+        """Whether it can't be forgotten at any price: it waits, or counts in a window."""
+        return self.waits or (self.counts and self.dealt_ms + window_ms > now_ms)
+
+    def needed(self, now_ms: int, window_ms: int) -> bool:
+        """Whether a decision may look at it."""
+        return self.keep_ms > now_ms or self.held(now_ms, window_ms)
+
+    def past(self) -> "Entry":
+        """What stays of it beyond its term: when it was dealt, and in which class."""
+        return self if not self.send_id else msgspec.structs.replace(self, send_id="", stage=Stage.CLOSED)
+
     def came_from(self, send: Send) -> bool:
         """Whether it was made by the very record that this send was drafted from."""
         return (self.source_offset, self.source_partition, self.source_topic) == (
@@ -77,33 +93,36 @@ class Person(msgspec.Struct, frozen=True, array_like=True):
         """The person as if the mail had never been asked for."""
         return Person(tuple(one for one in self.entries if one.send_id != send_id))
 
+    def over(self, now_ms: int, window_ms: int) -> bool:
+        """Whether no decision would look at any of it."""
+        return not any(entry.needed(now_ms, window_ms) for entry in self.entries)
+
     def pruned(self, now_ms: int, *, window_ms: int, largest_cap: int) -> "Person":
         """The person without what nothing needs; `window_ms` and `largest_cap` are the tenant's largest."""
-
-        def held(entry: Entry) -> bool:
-            return entry.waits or (entry.counts and entry.dealt_ms + window_ms > now_ms)
-
         protected = len(self.entries) - largest_cap
         kept = [
-            entry
+            entry if needed else entry.past()
             for index, entry in enumerate(self.entries)
-            if entry.keep_ms > now_ms or index >= protected or held(entry)
+            if (needed := entry.needed(now_ms, window_ms)) or index >= protected
         ]
         excess = len(kept) + 1 - ENTRIES  # room for one more
         if excess > 0:
-            forgotten = {one.send_id for one in islice((one for one in kept if not held(one)), excess)}
-            kept = [one for one in kept if one.send_id not in forgotten]
-        return self if len(kept) == len(self.entries) else Person(tuple(kept))
+            free = (index for index, one in enumerate(kept) if not one.held(now_ms, window_ms))
+            forgotten = frozenset(islice(free, excess))
+            kept = [one for index, one in enumerate(kept) if index not in forgotten]
+        entries = tuple(kept)
+        return self if entries == self.entries else Person(entries)
 
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Person).decode
 NOBODY: Final = Person()
+PERSONS: Final = b"p/"
 
 
 def table_key(person_key: str) -> bytes:
     """The person's key in the gate's table."""
-    return b"p/" + person_key.encode()
+    return PERSONS + person_key.encode()
 
 
 def load(data: bytes | None) -> Person:

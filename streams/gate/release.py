@@ -5,7 +5,6 @@ costs one look, and a pause, a cancellation or a new pace takes effect at the ne
 its mails still expire, in that order: a returned one at the latest with those that are due before it.
 """
 
-import contextlib
 from collections import Counter
 from datetime import datetime, timedelta
 from typing import Final
@@ -17,10 +16,11 @@ from schemas.events import Rule, Send
 from streams.gate.outcomes import Outcomes, dead_letter
 from streams.gate.person import Entry, Person, Stage
 from streams.gate.settling import Dealt, Ended, Settling, Waiting
-from streams.gate.state import millis, moment
+from streams.gate.state import millis, moment, passed_over
 from streams.gate.terms import DeskSettings, Emission, Source
 from streams.gate.verdict import Case
 from streams.gate.waiting import LANES, NEW, RETURNED, Lane, Queue, WaitingRoom, due_ms, unpack
+from streams.runtime.errors import RuntimeFault
 from streams.views.world import World
 
 # Rows of one campaign in a row before the next has its turn: enough to make a scan worth it, few enough to be fair.
@@ -117,12 +117,14 @@ class Release:
             return True
         try:
             return self._decide(lane, key, send, now, emissions, keep_slot=keep_slot)
+        except RuntimeFault:  # the table can't be read: no mail's fault, and no mail's end
+            raise
         except Exception as error:  # noqa: BLE001 - one mail's internal error must not hold up all that wait behind it
             self._settling.forget_dealers()
             rule = Rule(rule="internal_error", value=type(error).__name__, limit="none")
             emissions.append(self._outcomes.final(send, "rejected", (rule,), now))
             emissions.append(self._lost(key, value, type(error).__name__))
-            with contextlib.suppress(Exception):  # where the person's record itself is what fails, it stays as it is
+            with passed_over():  # where the person's record itself is what fails, it stays as it is
                 self._end(self._settling.person(send.tenant, send.recipient_id, now), send)
             return True
 

@@ -1,11 +1,15 @@
 """One gate partition's tables as the gate sees them: a sorted map of bytes.
 
-Keys: `p/` person (streams.gate.person), `w/` waiting room (streams.gate.waiting), `s/` dealers (streams.gate.slots).
+Keys: `p/` person (streams.gate.person), `w/` waiting room (streams.gate.waiting), `s/` dealers (streams.gate.slots),
+`f/` how far the forgetting is (streams.gate.sweep).
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
+
+from streams.runtime.errors import RuntimeFault
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 # The calendar's end: upstream writes it, or something near, for "never".
@@ -14,7 +18,10 @@ _MILLISECOND: Final = timedelta(milliseconds=1)
 
 
 class State(Protocol):
-    """An overlay over committed state: reads see the batch's own writes, a commit makes them durable."""
+    """An overlay over committed state: reads see the batch's own writes, a commit makes them durable.
+
+    A table that can't be read or written raises a RuntimeFault: no mail's fault, and no mail's end.
+    """
 
     def get(self, key: bytes) -> bytes | None:
         """The value of a key, or None."""
@@ -25,8 +32,19 @@ class State(Protocol):
     def delete(self, key: bytes) -> None:
         """Remove a key, if it is there."""
 
-    def scan(self, prefix: bytes, *, limit: int) -> Iterator[tuple[bytes, bytes]]:
-        """The first `limit` (key, value) pairs that begin with `prefix`, by key."""
+    def scan(self, prefix: bytes, *, limit: int, after: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        """The first `limit` (key, value) pairs behind `after` whose keys begin with `prefix`, by key."""
+
+
+@contextmanager
+def passed_over() -> Iterator[None]:
+    """Let whatever one mail's record fails with be; what the tables themselves fail with goes on."""
+    try:
+        yield
+    except RuntimeFault:
+        raise
+    except Exception:  # noqa: BLE001, S110  # the error that led here is told already, and this is its echo
+        pass
 
 
 def millis(moment: datetime) -> int:

@@ -231,6 +231,11 @@ ODDITIES = _counter(
     "rows_lost, any: a defect, report it. Many forwarded: an upstream that sets no key or another partitioner.",
     "oddity",
 )
+FORGOTTEN = _counter(
+    "evenpost_persons_forgotten_total",
+    "Persons that a gate's table holds no longer: all their mails are past their terms and their caps' windows.",
+    "None while evenpost_table_bytes grows for weeks: each mail's term is its campaign's end and a week.",
+)
 SENDS_WAITING = _gauge(
     "evenpost_sends_waiting",
     "Dealt sends that wait in the slots owned here, by lane.",

@@ -49,6 +49,15 @@ def test_an_entry_is_kept_while_something_needs_it(
     assert bool(person.entries) is kept
 
 
+def test_what_is_past_its_term_counts_in_a_wider_window_and_nowhere_else() -> None:
+    """Kept for its cap's number alone: its send id is free, and no return is about it."""
+    (kept,) = Person((entry("a"),)).pruned(2 * HOUR, window_ms=0, largest_cap=1).entries
+    assert (kept.send_id, kept.stage) == ("", Stage.CLOSED)
+    assert (kept.counts, kept.cap_class, kept.dealt_ms) == (True, "m", 0)
+    assert Person((kept,)).over(2 * HOUR, window_ms=2 * HOUR)
+    assert not Person((kept,)).over(2 * HOUR, window_ms=2 * HOUR + 1)
+
+
 def test_a_record_never_outgrows_its_changelog() -> None:
     """An address with thousands of mails forgets its oldest finished ones, not those that wait or count."""
     entries = [entry(f"{number:032x}", keep_ms=99 * HOUR, counts=number % 100 == 0) for number in range(ENTRIES + 500)]

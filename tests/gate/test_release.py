@@ -6,8 +6,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from schemas.events import Return
 from streams.gate.person import dump, load, table_key
-from tests.gate.builders import MARKETING, NOW, TRANSACTIONAL, Scene
+from streams.runtime.dead_letters import Failure
+from streams.runtime.errors import RuntimeFault
+from tests.gate.builders import MARKETING, NOW, TRANSACTIONAL, Scene, Tables
 
 
 def test_the_waiting_event_names_the_reason_once() -> None:
@@ -320,3 +323,49 @@ def test_a_mail_without_a_record_of_its_person_does_not_stop_the_release() -> No
     assert (out.types, out.finals[0].recipient_id) == (["rejected"], "u1")
     with pytest.raises(msgspec.MsgspecError):
         scene.ask("u1", topic=MARKETING)
+
+
+class UnreadableError(RuntimeFault):
+    """As a store raises it."""
+
+
+class Unreadable(Tables):
+    """Tables of which one key can't be read."""
+
+    def __init__(self, rows: dict[bytes, bytes], key: bytes) -> None:
+        """The rows, and which of them."""
+        super().__init__()
+        for name, value in rows.items():
+            self.put(name, value)
+        self._key = key
+
+    def get(self, key: bytes) -> bytes | None:
+        """The value of a key, or not."""
+        if key == self._key:
+            raise UnreadableError
+        return super().get(key)
+
+
+def test_a_table_that_can_not_be_read_ends_no_mail() -> None:
+    """A fault of the disk is the worker's: it is not told as the mail's `rejected`, and the row stays."""
+    scene = Scene()
+    scene.campaign(state="paused")
+    scene.ask("u1")
+    scene.campaign()
+    rows = dict(scene.tables.rows)
+    scene.tables = Unreadable(rows, table_key("acme:u1"))
+    scene.restarted()
+    with pytest.raises(UnreadableError):
+        scene.release()
+    assert scene.tables.rows == rows
+
+
+def test_a_table_that_can_not_be_read_ends_no_return() -> None:
+    """Neither is a return told as rejected: its mail is decided on by whoever reads the table next."""
+    scene = Scene()
+    (send,) = scene.ask("u1").sends
+    back = msgspec.json.encode(Return(kind="retry", send=send, due=scene.now, reason="t", at=scene.now))
+    scene.tables = Unreadable(dict(scene.tables.rows), table_key("acme:u1"))
+    desk = scene.restarted()
+    with pytest.raises(UnreadableError):
+        desk.reject(scene.source("returns"), back, scene.now, Failure(error=ZeroDivisionError()))

@@ -61,8 +61,10 @@ def fold(model: dict[bytes, bytes], key: bytes, value: bytes | None) -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(STEP, max_size=25), st.sampled_from([b"", b"a", b"b", b"w/"]), st.integers(0, 6))
-def test_a_table_is_a_dict_whose_batch_can_be_taken_back(steps: list[tuple[str, Any]], prefix: bytes, n: int) -> None:
+@given(st.lists(STEP, max_size=25), st.sampled_from([b"", b"a", b"b", b"w/"]), st.integers(0, 6), KEYS)
+def test_a_table_is_a_dict_whose_batch_can_be_taken_back(
+    steps: list[tuple[str, Any]], prefix: bytes, n: int, after: bytes
+) -> None:
     """Reads and ordered scans see the batch; a failed event, an abort and a crash leave no trace of themselves."""
     with tempfile.TemporaryDirectory() as folder:
         table = PartitionTable(Path(folder))
@@ -88,6 +90,7 @@ def test_a_table_is_a_dict_whose_batch_can_be_taken_back(steps: list[tuple[str, 
             wanted = sorted((key, value) for key, value in seen.items() if key.startswith(prefix))
             assert list(table.scan(prefix, limit=100)) == wanted
             assert list(table.scan(prefix, limit=n)) == wanted[:n]
+            assert list(table.scan(prefix, limit=n, after=after)) == [pair for pair in wanted if pair[0] > after][:n]
             assert {key: table.get(key) for key in seen} == seen
             changed = dict(table.changes())
             assert {key: value for key, value in (stored | changed).items() if value is not None} == seen
