@@ -3,8 +3,9 @@
 1. Wait until the views are as far as the dealer's were; give the send back when that takes too long.
 2. `withheld`: cancelled, expired, suppressed, paused, slot closed.
 3. Compose and sign.
-4. Look again at what may have changed while it waited for a connection, just before the dot.
-5. Deliver, and conclude.
+4. Deliver: with MAIL the intent is handed over; just before the dot, when it is durable, look again at what may have
+   changed while it waited (`intents`).
+5. Conclude.
 """
 
 import asyncio
@@ -20,6 +21,7 @@ from schemas.events import Outcome, Rule, Send
 from streams.compose.errors import KeyRefusedError, RenderError
 from streams.compose.message import Message
 from streams.delivery import outcomes
+from streams.delivery.intents import Intents, SendWitness
 from streams.delivery.outcomes import OutcomeSettings
 from streams.delivery.pool import SlotConnections
 from streams.views import World
@@ -40,7 +42,7 @@ class Withdrawn(Exception):  # a change of mind, no error
 
 
 class Attempts:
-    """Attempts of one slot."""
+    """Attempts of one slot.  Without `intents` nobody is told of them before they are over."""
 
     def __init__(
         self,
@@ -50,6 +52,7 @@ class Attempts:
         connections: SlotConnections,
         settings: OutcomeSettings,
         may_send: Callable[[], bool],
+        intents: Intents | None = None,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._world = world
@@ -57,10 +60,14 @@ class Attempts:
         self._connections = connections
         self._settings = settings
         self._may_send = may_send
+        self._intents = intents
         self._jitter = jitter
 
     async def settle(self, send: Send) -> Outcome:
-        """Try once; the outcome is the caller's to make durable."""
+        """Try once; the outcome is the caller's to make durable.
+
+        Raises StaleIntentError, and what an intent's future raises: then the connection is cut and nothing delivered.
+        """
         if not await self._views_are_ready(send):
             return outcomes.behind(send, _now(), self._settings)
         early = outcomes.withheld(send, self._world, _now(), self._settings)
@@ -79,7 +86,7 @@ class Attempts:
         return await self._deliver(send, message)
 
     async def _deliver(self, send: Send, message: Message) -> Outcome:
-        async def look_again() -> None:
+        def look_again() -> None:
             # It may have waited minutes for a connection, and the views may have lost touch meanwhile (G4).
             if not self._may_send():
                 raise Withdrawn(outcomes.behind(send, _now(), self._settings))
@@ -88,9 +95,10 @@ class Attempts:
                 raise Withdrawn(late)
 
         domain = message.envelope_to.rpartition("@")[2]
+        witness = SendWitness(send, self._intents, look=look_again)
         try:
             result = await self._connections.deliver(
-                domain, message.envelope_from, message.envelope_to, message.data, before_dot=look_again
+                domain, message.envelope_from, message.envelope_to, message.data, witness=witness
             )
         except Withdrawn as withdrawn:
             return withdrawn.outcome

@@ -42,10 +42,12 @@ _NOT_OURS: Final = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
 class Connection:
     """An open connection, between transactions or in one.
 
-    `needs_reset` is set when the receiver may still hold an envelope of ours; the next transaction starts with RSET.
+    `label` names it among all that this machine has to that host: the host and our port.  `needs_reset` is set when the
+    receiver may still hold an envelope of ours; the next transaction starts with RSET.
     """
 
     host: str
+    label: str
     via: str
     wire: Wire
     extensions: dict[str, str]
@@ -127,6 +129,7 @@ async def _open(
         raise UnreachableError(target.host, stage, "the receiver closed the connection")
     return Connection(
         host=target.host,
+        label=f"{target.host}/{transport.get_extra_info('sockname')[1]}",
         via=via,
         wire=Wire.adopt(transport),
         extensions={name.upper(): value for name, value in client.esmtp_extensions.items()},

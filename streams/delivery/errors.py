@@ -1,6 +1,7 @@
-"""What goes wrong on the way to a receiver.  None of these leaves `pool.SlotConnections.deliver`: each is a result.
+"""What goes wrong on the way to a receiver.  Each is a result, and none but StaleIntentError leaves `pool`'s deliver.
 
 DeliveryFault
+├── StaleIntentError              before the dot: too long ago that this process was known to own the slot
 ├── RouteError                    where the domain takes its mail
 │   ├── PermanentRouteError       DNS says: nowhere
 │   └── TemporaryRouteError       DNS did not say
@@ -23,6 +24,17 @@ if TYPE_CHECKING:
 
 class DeliveryFault(Exception):  # the tree's root is no error by itself
     """Root of the room's own errors."""
+
+
+class StaleIntentError(DeliveryFault):
+    """No intent was confirmed soon enough to rule out that another process has the slot; nothing was delivered."""
+
+    def __init__(self, send_id: str, *, age_s: float, limit_s: float) -> None:
+        super().__init__(
+            f"send {send_id}: its intent is {age_s:.1f} s old, and after {limit_s:g} s (half of "
+            "kafka.session_timeout_s) its slot may be another's; nothing was delivered. Look for what stops this "
+            "process, or for a slow broker"
+        )
 
 
 class RouteError(DeliveryFault):

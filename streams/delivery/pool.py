@@ -7,7 +7,7 @@
    asked on it yet.
 4. Back to the idle ones, for a while; after so many messages, or so long, it is ended with QUIT.
 
-Every outcome is a `Result`; only `before_dot`'s own exceptions and wrong arguments pass through.
+Every outcome is a `Result`; only the witness's own exceptions and wrong arguments pass through.
 """
 
 import asyncio
@@ -21,7 +21,8 @@ from streams.delivery.errors import ConnectError, EgressUnavailableError, Perman
 from streams.delivery.places import Places
 from streams.delivery.replies import Stage
 from streams.delivery.routes import Route, Router, Target
-from streams.delivery.smtp import CLOSING, BeforeDot, Result
+from streams.delivery.smtp import CLOSING, Result, Witness
+from streams.runtime.points import Points
 from streams.runtime.settings import SmtpSettings
 
 _TLS: Final = opportunistic_tls()
@@ -34,11 +35,14 @@ MAX_DOWN: Final = 1000  # hosts remembered so; forgetting them costs a few waits
 class SlotConnections:
     """One slot's way out.  Not shared between event loops; `close` it when the slot is given up."""
 
-    def __init__(self, via: Via, ehlo: str, router: Router, settings: SmtpSettings) -> None:
+    def __init__(
+        self, via: Via, ehlo: str, router: Router, settings: SmtpSettings, *, points: Points | None = None
+    ) -> None:
         self._via = via
         self._ehlo = ehlo
         self._router = router
         self._settings = settings
+        self._points = points
         self._source = via.address if via.kind == "bind" else None
         self.label = via.address or "" if via.kind == "bind" else f"smarthost:{via.host}:{via.port}"
         self._places: Places[Connection] = Places(
@@ -60,9 +64,9 @@ class SlotConnections:
         envelope_to: str,
         data: bytes,
         *,
-        before_dot: BeforeDot | None = None,
+        witness: Witness | None = None,
     ) -> Result:
-        """Try once to deliver one message.  Raises ValueError as `smtp.deliver` does."""
+        """Try once to deliver one message.  Raises ValueError, and what the witness raises, as `smtp.deliver` does."""
         try:
             route = await self._route(domain)
         except RouteError as fault:
@@ -79,7 +83,7 @@ class SlotConnections:
         failure: ConnectError | None = None
         for host in self._up_first(list(hosts)):
             try:
-                return await self._on_host(host, hosts[host], envelope_from, envelope_to, data, before_dot)
+                return await self._on_host(host, hosts[host], envelope_from, envelope_to, data, witness)
             except EgressUnavailableError as fault:
                 return self._failed(fault)
             except ConnectError as fault:
@@ -117,7 +121,7 @@ class SlotConnections:
         envelope_from: str,
         envelope_to: str,
         data: bytes,
-        before_dot: BeforeDot | None,
+        witness: Witness | None,
     ) -> Result:
         """One transaction on a connection to this host.  Raises ConnectError."""
         connection = await self._places.take(host)
@@ -130,14 +134,19 @@ class SlotConnections:
                 connection, reused = None, False
             if connection is None:
                 connection = await self._open(targets)
-            result = await smtp.deliver(connection, envelope_from, envelope_to, data, before_dot=before_dot)
+            result = await self._transact(connection, envelope_from, envelope_to, data, witness)
             if reused and _went_stale(result):
                 connection = None
                 connection = await self._open(targets)
-                result = await smtp.deliver(connection, envelope_from, envelope_to, data, before_dot=before_dot)
+                result = await self._transact(connection, envelope_from, envelope_to, data, witness)
         finally:
             self._give_back(host, connection)
         return result
+
+    async def _transact(
+        self, connection: Connection, envelope_from: str, envelope_to: str, data: bytes, witness: Witness | None
+    ) -> Result:
+        return await smtp.deliver(connection, envelope_from, envelope_to, data, witness=witness, points=self._points)
 
     async def _open(self, targets: list[Target]) -> Connection:
         """A connection to one of a host's addresses.  Raises the first's ConnectError when all fail."""

@@ -1,9 +1,10 @@
 """One mail transaction (RFC 5321 section 3.3) on an open connection, at the speed of the wire.
 
-1. MAIL FROM, RCPT TO and DATA go out in one write where PIPELINING is offered (RFC 2920), else one by one.
+1. The witness hears that MAIL goes.  MAIL FROM, RCPT TO and DATA go out in one write where PIPELINING is offered
+   (RFC 2920), else one by one.
 2. Every reply is read.  The first refusal decides; where DATA got its 354 all the same, a lone dot ends it
    (RFC 2920 3.1: the receiver has no recipient, so nothing is delivered).
-3. `before_dot` is awaited: nothing has been delivered yet, and raising there makes sure that nothing will be.
+3. `Witness.before_dot` is awaited: nothing has been delivered yet, and raising there makes sure that nothing will be.
 4. The message and its dot go out in one write.  From here on a lost connection or a timeout is `uncertain`: the
    receiver may have taken the message (RFC 5321 4.5.3.2.6).  Before, it is `soft`.
 
@@ -11,8 +12,7 @@ Any timeout or reply out of step ends the connection, and so does 421.
 """
 
 import re
-from collections.abc import Awaitable, Callable
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
 import msgspec
 
@@ -21,8 +21,7 @@ from streams.delivery.connection import Connection
 from streams.delivery.errors import ProtocolError, WireError
 from streams.delivery.replies import Stage
 from streams.delivery.wire import RawReply
-
-BeforeDot = Callable[[], Awaitable[None]]
+from streams.runtime.points import Points
 
 CLOSING: Final = 421  # RFC 5321 4.2.3: the receiver closes after it, whatever was asked
 START_INPUT: Final = 354
@@ -30,6 +29,16 @@ _NOT_IN_PATH: Final = re.compile(r"[\x00-\x1f\x7f<>]")
 _RESET: Final = b"RSET\r\n"
 _DATA: Final = b"DATA\r\n"
 _LONE_DOT: Final = b".\r\n"
+
+
+class Witness(Protocol):
+    """Who has a say in one send's transactions.  What it raises ends the transaction: nothing is delivered."""
+
+    def mail_goes(self, connection: str) -> None:
+        """The envelope is written next, on the connection of that label; again where the send gets another one."""
+
+    async def before_dot(self) -> None:
+        """The receiver waits for the message: what returns from here lets it go."""
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,12 +69,13 @@ async def deliver(
     envelope_to: str,
     data: bytes,
     *,
-    before_dot: BeforeDot | None = None,
+    witness: Witness | None = None,
+    points: Points | None = None,
 ) -> Result:
     """Send one message to one recipient.
 
     `data` is the message with CRLF line ends.  Raises ValueError where an argument would let a second command or
-    message in; whatever `before_dot` raises passes through, with the connection closed and nothing delivered.
+    message in; whatever the witness raises passes through, with the connection closed and nothing delivered.
     """
     path(envelope_from, "MAIL FROM")
     path(envelope_to, "RCPT TO")
@@ -73,13 +83,21 @@ async def deliver(
     refusal = _unsendable(connection, envelope_from, envelope_to, len(data))
     if refusal is not None:
         return refusal
-    transaction = _Transaction(connection)
+    transaction = _Transaction(connection, points)
     connection.transactions += 1
     try:
+        if points is not None:
+            points.reach("before-intent")
+        if witness is not None:
+            witness.mail_goes(connection.label)
         await transaction.envelope(envelope_from, envelope_to, len(data))
         if transaction.refused is None:
-            if before_dot is not None:
-                await before_dot()
+            if points is not None:
+                points.reach("after-mail")
+            if witness is not None:
+                await witness.before_dot()
+            if points is not None:
+                points.reach("after-intent")
             await transaction.message(body)
     except WireError as fault:
         if transaction.refused is None:
@@ -137,8 +155,9 @@ def _own(connection: Connection, class_: str, enhanced: str, text: str) -> Resul
 class _Transaction:
     """Where one transaction stands: its stage, the first refusal, the final reply."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, points: Points | None) -> None:
         self.connection = connection
+        self._points = points
         self.refused: tuple[Stage, RawReply] | None = None
         self._stage: Stage = "mail"
         self._accepted: RawReply | None = None
@@ -200,14 +219,22 @@ class _Transaction:
         """The message, its dot, and the reply to it."""
         wire, settings = self.connection.wire, self.connection.settings
         self._stage = "dot"
+        if self._points is not None and self._points.is_due("mid-body"):
+            wire.write(body[: len(body) // 2], replies=0)
+            await wire.drain(settings.block_timeout_s)
+            self._points.strike()
         wire.write(body, replies=1)
-        await wire.drain(settings.data_timeout_s)
+        await wire.drain(settings.block_timeout_s)
+        if self._points is not None and not wire.unsent:
+            self._points.reach("after-dot")
         reply = await wire.reply(settings.final_timeout_s)
         if wire.unsent:  # an answer to what was not yet said: the rest of the message would be read as commands
             wire.abort()
             if _positive(reply.code):
                 raise ProtocolError("the receiver accepted the message before its end")
         if _positive(reply.code):
+            if self._points is not None:
+                self._points.reach("after-250")
             self._accepted = reply
             return
         self._refuse("dot", reply)

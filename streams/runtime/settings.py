@@ -59,6 +59,9 @@ class ClickHouseSettings(Section):
 class SmtpSettings(Section):
     """How mail leaves: by MX or one smarthost.  Times in seconds, after RFC 5321 4.5.3.2.
 
+    `command_timeout_s` is for the greeting and each command but DATA, `data_timeout_s` for DATA's 354,
+    `block_timeout_s` for each part of the message that waits to leave, `final_timeout_s` for the reply to the dot.
+
     `addresses`, comma-separated addresses or networks, are what this host's senders can bind; empty = those of its
     interfaces.
     """
@@ -74,6 +77,7 @@ class SmtpSettings(Section):
     connect_timeout_s: float = 30.0
     command_timeout_s: float = 300.0
     data_timeout_s: float = 120.0
+    block_timeout_s: float = 180.0
     final_timeout_s: float = 600.0
 
     @field_validator("route")

@@ -21,9 +21,31 @@ MESSAGE = b"From: news@acme.example\r\nSubject: hi\r\n\r\nHello\r\n"
 TLS = opportunistic_tls()
 
 
+class Witness:
+    """A witness that notes the labels of connections and does what a test asks for before the dot."""
+
+    def __init__(self, *, before_dot: Callable[[], None] = lambda: None) -> None:
+        self.labels: list[str] = []
+        self._before_dot = before_dot
+
+    def mail_goes(self, connection: str) -> None:
+        """Note it."""
+        self.labels.append(connection)
+
+    async def before_dot(self) -> None:
+        """Do it."""
+        self._before_dot()
+
+
 def smtp_settings(**more: Any) -> SmtpSettings:
     """Settings with the times of a test: short enough to wait for, long enough for a busy machine."""
-    times = {"connect_timeout_s": 5, "command_timeout_s": 5, "data_timeout_s": 5, "final_timeout_s": 5}
+    times = {
+        "connect_timeout_s": 5,
+        "command_timeout_s": 5,
+        "data_timeout_s": 5,
+        "block_timeout_s": 5,
+        "final_timeout_s": 5,
+    }
     return SmtpSettings(**(times | more))
 
 

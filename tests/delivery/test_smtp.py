@@ -16,7 +16,7 @@ from streams.delivery import smtp
 from streams.delivery.connection import open_connection
 from streams.delivery.routes import Target
 from streams.delivery.smtp import Result, deliver, stuffed
-from tests.delivery.builders import MESSAGE, RECIPIENT, SENDER, TLS, connect, smtp_settings, until
+from tests.delivery.builders import MESSAGE, RECIPIENT, SENDER, TLS, Witness, connect, smtp_settings, until
 from tests.support.receiver import Drop, Receiver, Script, Stall
 
 STEPWISE = ("SIZE 10485760",)
@@ -153,16 +153,16 @@ async def test_before_dot_runs_when_all_is_accepted_and_can_stop_it() -> None:
         connection = await connect(receiver)
         seen: list[int] = []
 
-        async def look() -> None:
+        def look() -> None:
             seen.append(len(receiver.messages))
 
-        async def stop() -> None:
+        def stop() -> None:
             raise RuntimeError("fenced")
 
-        await deliver(connection, SENDER, RECIPIENT, MESSAGE, before_dot=look)
+        await deliver(connection, SENDER, RECIPIENT, MESSAGE, witness=Witness(before_dot=look))
         assert seen == [0] and len(receiver.messages) == 1
         with pytest.raises(RuntimeError, match="fenced"):
-            await deliver(connection, SENDER, RECIPIENT, MESSAGE, before_dot=stop)
+            await deliver(connection, SENDER, RECIPIENT, MESSAGE, witness=Witness(before_dot=stop))
         assert not connection.usable
         await until(lambda: receiver.open == 0)
     assert len(receiver.messages) == 1
@@ -171,13 +171,9 @@ async def test_before_dot_runs_when_all_is_accepted_and_can_stop_it() -> None:
 async def test_before_dot_does_not_run_for_a_refused_recipient() -> None:
     """There is no dot to come before."""
     ran: list[bool] = []
-
-    async def note() -> None:
-        ran.append(True)
-
     async with Receiver(script={"rcpt": "550 5.1.1 no"}) as receiver:
         connection = await connect(receiver)
-        await deliver(connection, SENDER, RECIPIENT, MESSAGE, before_dot=note)
+        await deliver(connection, SENDER, RECIPIENT, MESSAGE, witness=Witness(before_dot=lambda: ran.append(True)))
         connection.wire.close()
     assert ran == []
 
@@ -198,7 +194,7 @@ async def test_a_message_that_never_left_is_soft() -> None:
     """A receiver that stops reading can't have seen the dot, so the break is no uncertainty."""
     data = b"x" * 76 + b"\r\n"
     async with Receiver(extensions=("PIPELINING",), reads=False) as receiver:
-        result = await attempt(receiver, data * 400_000, data_timeout_s=0.2)
+        result = await attempt(receiver, data * 400_000, block_timeout_s=0.2)
     assert (result.disposition, result.class_, result.stage) == ("soft", "timeout", "dot")
 
 
