@@ -43,7 +43,7 @@ MEANINGS: Final[dict[DeliveryType, str]] = {
     "invalid": "the event or the address can't be sent; `rules` names the field",
     "rejected": "we refused: the content does not compile or render, or an internal error",
     "cancelled": "the campaign was cancelled",
-    "uncertain": "nobody knows: the connection broke between the dot and the reply",
+    "uncertain": "nobody knows: the connection or its sender broke off between the dot and the reply",
     "waiting": "it can't go yet: pace, start, pause, unknown campaign; or a sender gave it back (slot, key)",
     "deferred": "the receiver said try again later",
     "delivered": "the channel reports that it reached the person's device or mailbox",

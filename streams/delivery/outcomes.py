@@ -1,8 +1,8 @@
 """What becomes of a send: the checks before MAIL FROM, and what a receiver's answer means.  Pure.
 
 `withheld` says why a send may not go now (G4 and the campaign's state are looked at again, after the dealer did);
-`concluded` turns an attempt's result into its outcome.  An `Outcome` holds all that follows from it: the delivery
-event, the send that comes back, the suppression.
+`concluded` turns an attempt's result into its outcome, `doubtful` an attempt's that has none: its sender is gone.  An
+`Outcome` holds all that follows from it: the delivery event, the send that comes back, the suppression.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from schemas import ids
-from schemas.events import FINAL_TYPES, Delivery, DeliveryType, Outcome, Return, Rule, Send, Suppression
+from schemas.events import FINAL_TYPES, Delivery, DeliveryType, Intent, Outcome, Return, Rule, Send, Suppression
 from streams.delivery import retry
 from streams.delivery.smtp import Result
 from streams.views import World
@@ -24,6 +24,8 @@ GIVEN_BACK: Final = frozenset({"bounced", "expired", "rejected", "cancelled", "s
 PARKED_S: Final = 2.0
 # A key that can't be read is an operator's mistake: mended within minutes, and no reason to lose mail.
 UNSIGNED_S: Final = 60.0
+# The class of an attempt whose sender went away between intent and outcome (replies.toml).
+SENDER_LOST: Final = "sender_lost"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +93,19 @@ def concluded(send: Send, result: Result, now: datetime, settings: OutcomeSettin
             return _outcome(tried, "uncertain", result.class_, now, settings, result=result)
         case _:
             return _deferred(tried, result, now, settings, jitter)
+
+
+def doubtful(send: Send, intent: Intent, now: datetime, settings: OutcomeSettings) -> Outcome | None:
+    """The outcome of a send whose intent stands in the journal without one; None = it is sent again.
+
+    Nobody knows whether the mail went: the campaign has said what it would rather have, none or two (DESIGN.md G2).
+    """
+    if send.on_uncertain == "resend":
+        return None
+    begun = f"begun at {intent.at.isoformat()} on {intent.connection}: its sender was lost before it knew the outcome"
+    result = Result(disposition="uncertain", class_=SENDER_LOST, reply=begun, stage="dot", via="")
+    tried = msgspec.structs.replace(send, attempt=intent.attempt)
+    return _outcome(tried, "uncertain", SENDER_LOST, now, settings, result=result)
 
 
 def _deferred(send: Send, result: Result, now: datetime, settings: OutcomeSettings, jitter: float) -> Outcome:
