@@ -23,6 +23,7 @@ from streams.gate.waiting import WaitingRoom
 from streams.operate.bench import state_records
 from streams.runtime import logs, metrics
 from streams.runtime.cluster import read_all
+from streams.runtime.partition.table_recovery import TableRecovery
 from streams.runtime.partition.taking_over import TakingOver
 from streams.runtime.partition.transactions import FencedProducer, GroupOffsets, PartitionProducer, Record
 from streams.runtime.settings import Settings
@@ -153,23 +154,28 @@ async def _take(settings: Settings, partition: int, group: GroupOffsets, threads
     async def assigned() -> bool:
         return True
 
-    taking = TakingOver(
+    table = TableRecovery(
         partition,
         kafka=settings.kafka,
-        topics=(settings.topic(topics.RECIPIENTS_MARKETING.name),),
         changelog=settings.topic(topics.GATE_STATE.name),
         path=state_path(settings, MEMBER, f"gate-{partition}"),
+        go_on=lambda: True,
+    )
+    taking = TakingOver(
+        partition,
+        topics=(settings.topic(topics.RECIPIENTS_MARKETING.name),),
         group=group,
         executor=threads,
         make_producer=lambda: FencedProducer(settings.kafka, f"{settings.kafka.prefix}gate-{partition}"),
+        recover=lambda _: table.recover(),
         is_owner=assigned,
         go_on=lambda: True,
     )
     taken = await taking.take()
     assert taken is not None  # noqa: S101  # it goes on until it has it
-    assert isinstance(taken.table, PartitionTable)  # noqa: S101  # there is a changelog
-    WaitingRoom(taken.table)  # a desk's first scan belongs to the recovery
-    return taken.producer, taken.table
+    assert isinstance(taken.recovered, PartitionTable)  # noqa: S101  # there is a changelog
+    WaitingRoom(taken.recovered)  # a desk's first scan belongs to the recovery
+    return taken.producer, taken.recovered
 
 
 def _compare(settings: Settings, tables: list[PartitionTable], probe: Probe) -> int:

@@ -38,10 +38,13 @@ from streams.runtime.partition.facts import Facts
 from streams.runtime.partition.fuse import Fuse
 from streams.runtime.partition.halving import Halving
 from streams.runtime.partition.inbox import Inbox
+from streams.runtime.partition.stateless import NoTable
+from streams.runtime.partition.table_recovery import TableRecovery
 from streams.runtime.partition.taking_over import Taken, TakingOver
 from streams.runtime.partition.transactions import FencedProducer, GroupOffsets, PartitionProducer
 from streams.runtime.partition.window import wait_s
 from streams.runtime.settings import Settings
+from streams.runtime.state.tables import PartitionTable
 
 __all__ = ["Decider", "Output", "PartitionLoop", "Received"]
 
@@ -54,6 +57,8 @@ RELEASE: Final = 300
 # While nothing comes and nothing is due, look again this often: views change without an event.
 IDLE_S: Final = 0.25
 BACK_OFF_S: Final = 0.5
+
+_Taken = Taken[PartitionProducer, PartitionTable | NoTable]
 
 
 async def _unasked() -> bool:
@@ -103,16 +108,17 @@ class PartitionLoop:
         self._fuse = fuse or Fuse(settings.worker.fuse_share)
         self._facts = facts
         self._is_owner = is_owner
-        self._taking = TakingOver(
+        self._table = TableRecovery(
+            partition, kafka=settings.kafka, changelog=self._changelog, path=path, go_on=lambda: not self._stopping
+        )
+        self._taking: TakingOver[PartitionProducer, PartitionTable | NoTable] = TakingOver(
             partition,
-            kafka=settings.kafka,
             topics=self._inbox.topics,
-            changelog=self._changelog,
-            path=path,
             group=group,
             executor=executor,
             make_producer=make_producer
             or (lambda: FencedProducer(settings.kafka, f"{settings.kafka.prefix}{role}-{partition}")),
+            recover=lambda _: self._table.recover(),
             is_owner=is_owner,
             go_on=lambda: not self._stopping,
         )
@@ -130,7 +136,7 @@ class PartitionLoop:
         try:
             while (taken := await self._taking.take()) is not None:
                 try:
-                    self._inbox.begin_at(taken.floor)
+                    self._inbox.begin_at(self._table.floor(taken.stable, taken.recovered))
                     self.ready = True
                     await self._decide_all(taken)
                 except FencedError as error:
@@ -166,9 +172,9 @@ class PartitionLoop:
         self._inbox.end()
         await self._done.wait()
 
-    async def _decide_all(self, taken: Taken) -> None:
+    async def _decide_all(self, taken: _Taken) -> None:
         deciding = Deciding(
-            taken.table,
+            taken.recovered,
             self._make_decider,
             partition=self.partition,
             settings=self._settings,
@@ -214,7 +220,7 @@ class PartitionLoop:
             await self._inbox.fill(wait)
         return not self._stopping
 
-    async def _commit(self, taken: Taken, batch: Sequence[Any], decided: Decided) -> None:
+    async def _commit(self, taken: _Taken, batch: Sequence[Any], decided: Decided) -> None:
         offsets: dict[tuple[str, int], int] = {}
         for message in batch:
             offsets[(message.topic, message.partition)] = message.offset + 1
@@ -230,7 +236,7 @@ class PartitionLoop:
             commit=lambda: taken.producer.commit(
                 decided.records, offsets, self._group, changelog=self._changelog or ""
             ),
-            apply=lambda last: taken.table.apply(None if last is None else last + 1),
+            apply=lambda last: taken.recovered.apply(None if last is None else last + 1),
             name=f"partition {self.partition}",
         )
         self._inbox.committed({topic: offset for (topic, _), offset in offsets.items()})

@@ -5,9 +5,8 @@
 3. The assignment is confirmed once more.  A process that was stopped between 1 and 2 and woke up late has just fenced
    its successor; it gives its producer up here, begins at 1, and the successor takes over anew.
 4. The group's stable offsets are asked for until no transaction is pending on them.
-5. The table is recovered up to its changelog's end.
-6. Decided is what lies below the stable offsets or below what the table itself has reached, whichever is higher: a
-   coordinator that was restarted can tell offsets from before its restart (ADR 8).
+5. What the owner goes on from is recovered, by whoever knows how: a table, a journal.  It is told the stable offsets
+   with their metadata, and knows better where a restarted coordinator tells offsets from before its restart (ADR 8).
 
 Who is told to stop fences no more, and stops after the step it is in.  A call of librdkafka that does not come back is
 left behind in its thread, with its producer: it begins at 1, with another.  What takes long for the broker's sake (a
@@ -20,19 +19,15 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 import structlog
 from confluent_kafka import KafkaException
 
-from streams.runtime import metrics
 from streams.runtime.errors import FencedError
 from streams.runtime.partition.own_thread import begun, within
-from streams.runtime.partition.stateless import NoTable
-from streams.runtime.partition.transactions import FENCE_ASK_S, STABLE_ASK_S, GroupOffsets, PartitionProducer
-from streams.runtime.settings import KafkaSettings
-from streams.runtime.state.tables import PartitionTable, RecoveryError
+from streams.runtime.partition.transactions import FENCE_ASK_S, STABLE_ASK_S, Committed, Fencing, GroupOffsets
+from streams.runtime.state.changelog import RecoveryError
 
 log = structlog.get_logger(__name__)
 
@@ -51,59 +46,69 @@ HANGING: Final = (
     "away; if it is there: kafka-transactions.sh find-hanging names it, docs/sres.md says how to end it"
 )
 
+
+class Closing(Protocol):
+    """What was recovered, and is closed before the next owner recovers it."""
+
+    def close(self) -> None:
+        """Let it go."""
+
+
 _T = TypeVar("_T")
+_Producer = TypeVar("_Producer", bound=Fencing)
+_Recovered = TypeVar("_Recovered", bound=Closing)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Taken:
-    """A partition that is ours: fenced, its table recovered; `floor`: each source (full name) is decided below it."""
+class Taken(Generic[_Producer, _Recovered]):
+    """A partition that is ours: fenced and recovered; `stable`: what the group has committed, by full name."""
 
-    producer: PartitionProducer
-    floor: dict[str, int]
-    table: PartitionTable | NoTable
+    producer: _Producer
+    stable: Mapping[str, Committed]
+    recovered: _Recovered
 
     async def give_up(self, name: str) -> None:
-        """Close the table, which the next owner may open here; then the producer."""
+        """Close what was recovered, which the next owner may open here; then the producer."""
         try:
-            await begun(self.table.close, name=f"{name} closes its table")
+            await begun(self.recovered.close, name=f"{name} closes what it recovered")
         finally:
             await _closed(self.producer, name)
 
 
-class TakingOver:
+class TakingOver(Generic[_Producer, _Recovered]):
     """Takes one partition over, as often as it has to be."""
 
     def __init__(
         self,
         partition: int,
         *,
-        kafka: KafkaSettings,
         topics: Sequence[str],
-        changelog: str | None,
-        path: Path | None,
         group: GroupOffsets,
         executor: Executor,
-        make_producer: Callable[[], PartitionProducer],
+        make_producer: Callable[[], _Producer],
+        recover: Callable[[Mapping[str, Committed]], _Recovered],
         is_owner: Callable[[], Awaitable[bool]],
         go_on: Callable[[], bool],
     ) -> None:
-        """`topics` and `changelog` by full name (None: no table); `go_on` turns False when all is to end."""
+        """`topics` by full name; `go_on` turns False when all is to end.
+
+        `recover` blocks, in the executor.  Where it raises RecoveryError, as once `go_on` is False, or KafkaException,
+        the partition is fenced anew; anything else ends the taking over.
+        """
         self._partition = partition
         self._name = f"partition {partition}"
-        self._kafka = kafka
         self._topics = topics
-        self._changelog = changelog
-        self._path = path
+        self._recover = recover
         self._group = group
         self._executor = executor
         self._make_producer = make_producer
         self._is_owner = is_owner
         self._go_on = go_on
 
-    async def take(self) -> Taken | None:
+    async def take(self) -> Taken[_Producer, _Recovered] | None:
         """All the steps, until they succeed; None where the partition is to be given up.
 
-        Raises ForbiddenError, or what a table that can't be opened raises.
+        Raises ForbiddenError, or what `recover` raises.
         """
         while await self._confirmed():
             producer = await self._in_thread(self._make_producer)
@@ -121,7 +126,7 @@ class TakingOver:
             await asyncio.sleep(AGAIN_S)
         return None
 
-    async def _with(self, producer: PartitionProducer) -> Taken | None:
+    async def _with(self, producer: _Producer) -> Taken[_Producer, _Recovered] | None:
         if not await self._fenced(producer):
             return None
         if not await self._is_owner():
@@ -130,18 +135,8 @@ class TakingOver:
         stable = await self._stable()
         if stable is None:
             return None
-        table = await self._in_thread(self._recovered)
-        return Taken(producer=producer, floor=self._floor(stable, table.reached()), table=table)
-
-    def _floor(self, stable: Mapping[str, int], reached: Mapping[str, int]) -> dict[str, int]:
-        floor = dict(stable)
-        for topic, offset in stable.items():
-            own = reached.get(topic.removeprefix(self._kafka.prefix), 0)
-            if own > offset:
-                where = {"topic": topic, "partition": self._partition}
-                log.warning("the group's offset is behind the table's", **where, group=offset, reached=own)
-                floor[topic] = own
-        return floor
+        recovered = await self._in_thread(lambda: self._recover(stable))
+        return Taken(producer=producer, stable=stable, recovered=recovered)
 
     async def _confirmed(self) -> bool:
         """Wait for step 1; False where the partition is to be given up."""
@@ -151,7 +146,7 @@ class TakingOver:
             await asyncio.sleep(AGAIN_S)
         return False
 
-    async def _fenced(self, producer: PartitionProducer) -> bool:
+    async def _fenced(self, producer: Fencing) -> bool:
         """Step 2.  A broker that does not answer is asked again as long as the assignment holds."""
         # In the thread that fences, right before it does: a revocation may have come while it waited for its turn.
         while not await self._asked(lambda: self._go_on() and producer.fence(), FENCE_ASK_S):
@@ -159,11 +154,11 @@ class TakingOver:
                 return False
         return True
 
-    async def _stable(self) -> dict[str, int] | None:
+    async def _stable(self) -> dict[str, Committed] | None:
         """Step 4; None where the partition is to be given up."""
         began = time.monotonic()
         while self._go_on():
-            found = await self._asked(lambda: self._group.stable(self._topics, self._partition), STABLE_ASK_S)
+            found = await self._asked(lambda: self._group.committed(self._topics, self._partition), STABLE_ASK_S)
             if found is not None:
                 return found
             waited = time.monotonic() - began
@@ -174,23 +169,6 @@ class TakingOver:
             await asyncio.sleep(AGAIN_S)
         return None
 
-    def _recovered(self) -> PartitionTable | NoTable:
-        if self._changelog is None or self._path is None:
-            return NoTable()
-        began = time.monotonic()
-        table = PartitionTable(self._path)
-        try:
-            read = table.recover(self._kafka, self._changelog, self._partition, go_on=self._go_on)
-        except BaseException:
-            table.close()
-            raise
-        took = time.monotonic() - began
-        name = self._changelog.removeprefix(self._kafka.prefix)
-        metrics.RECOVERY_SECONDS.labels(name, self._partition).set(took)
-        metrics.RECOVERED.labels(name).inc(read)
-        log.info("partition recovered", partition=self._partition, records=read, seconds=round(took, 3))
-        return table
-
     async def _asked(self, call: Callable[[], _T], limit_s: float) -> _T:
         """A call of librdkafka.  Raises FencedError where it does not keep its bound."""
         return await within(call, limit_s=limit_s + LATE_S, name=self._name)
@@ -199,7 +177,7 @@ class TakingOver:
         return await asyncio.get_running_loop().run_in_executor(self._executor, call)
 
 
-async def _closed(producer: PartitionProducer, name: str) -> None:
+async def _closed(producer: Fencing, name: str) -> None:
     """Close it, or leave it behind: what it has open, the next fence or the broker's timer ends."""
     try:
         await within(producer.close, limit_s=CLOSE_S, name=name)

@@ -80,6 +80,14 @@ class Record:
     headers: Mapping[str, bytes] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Committed:
+    """What a group has committed for a partition: the offset (0 where none), and what was named beside it."""
+
+    offset: int
+    metadata: str
+
+
 class GroupOffsets:
     """A group's committed offsets, read and named without being a member of it."""
 
@@ -90,7 +98,12 @@ class GroupOffsets:
         )
 
     def stable(self, topics: Sequence[str], partition: int) -> dict[str, int] | None:
-        """Committed offset of this partition of each topic (0 where none), with no transaction pending on it.
+        """As `committed`, the offsets alone."""
+        found = self.committed(topics, partition)
+        return None if found is None else {topic: one.offset for topic, one in found.items()}
+
+    def committed(self, topics: Sequence[str], partition: int) -> dict[str, Committed] | None:
+        """What is committed for this partition of each topic, with no transaction pending on it.
 
         None where that is not known yet: a transaction is pending, or the coordinator is away; ask again.  Taken for
         0, what a former owner decided would be decided again.  Raises ForbiddenError.
@@ -101,7 +114,7 @@ class GroupOffsets:
         except KafkaException as error:
             _raise_where_forbidden(self._group, error.args[0])
             return None
-        return {tp.topic: max(tp.offset, 0) for tp in found}
+        return {tp.topic: Committed(offset=max(tp.offset, 0), metadata=tp.metadata or "") for tp in found}
 
     def metadata(self) -> object:
         """The group's metadata for `send_offsets_to_transaction`: the producer is the fence, not a generation."""
@@ -112,19 +125,23 @@ class GroupOffsets:
         self._consumer.close()
 
 
-class PartitionProducer(Protocol):
-    """What a partition's loop needs of its producer; `FencedProducer` is the one that the product uses."""
+class Fencing(Protocol):
+    """What becoming an owner needs of a producer."""
 
     def fence(self) -> bool:
         """Shut the former owner out; False where the broker has not answered yet: call again."""
+
+    def close(self) -> None:
+        """Give it up, whatever it has open."""
+
+
+class PartitionProducer(Fencing, Protocol):
+    """What a partition's loop needs of its producer; `FencedProducer` is the one that the product uses."""
 
     def commit(
         self, records: Sequence[Record], offsets: Mapping[tuple[str, int], int], group: GroupOffsets, *, changelog: str
     ) -> int | None:
         """Make a batch and its source offsets durable; returns the last offset on `changelog`."""
-
-    def close(self) -> None:
-        """Give it up, whatever it has open."""
 
 
 class FencedProducer:
