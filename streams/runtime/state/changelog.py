@@ -7,9 +7,9 @@ that a partition has no more is what ends the reading.
 import time
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Literal, Self
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from streams.runtime.clients import librdkafka
 from streams.runtime.errors import RuntimeFault
@@ -34,7 +34,13 @@ class Changelog:
     """A reader of one partition, without a group; once `go_on` turns False it waits for no broker any more."""
 
     def __init__(
-        self, kafka: KafkaSettings, topic: str, partition: int, *, go_on: Callable[[], bool] = lambda: True
+        self,
+        kafka: KafkaSettings,
+        topic: str,
+        partition: int,
+        *,
+        go_on: Callable[[], bool] = lambda: True,
+        isolation: Literal["read_committed", "read_uncommitted"] = "read_committed",
     ) -> None:
         self._go_on = go_on
         self._place = TopicPartition(topic, partition)
@@ -44,7 +50,7 @@ class Changelog:
                 kafka,
                 group_id=f"{topic}-recovery",
                 enable_auto_commit=False,
-                isolation_level="read_committed",
+                isolation_level=isolation,
                 enable_partition_eof=True,
                 auto_offset_reset="error",
                 fetch_wait_max_ms=50,
@@ -69,25 +75,31 @@ class Changelog:
 
     def read(self, start: int | None) -> Iterator[tuple[list[Change], int | None]]:
         """Batches of changes, each with where the changelog goes on after it; None = from the beginning."""
+        for messages in self.messages(start):
+            position = self._consumer.position([self._place])[0].offset
+            changes = [(message.key() or b"", message.value()) for message in messages]
+            yield changes, position if position >= 0 else None
+
+    def messages(self, start: int | None) -> Iterator[list[Message]]:
+        """Batches of records, some of them empty, up to the end; None = from the beginning."""
         at = OFFSET_BEGINNING if start is None else start
         self._consumer.assign([TopicPartition(self._place.topic, self._place.partition, at)])
         heard = time.monotonic()
         ended = False
         while not ended:
-            messages = self._consumer.consume(BATCH, timeout=_POLL_S)
-            changes: list[Change] = []
-            for message in messages:
+            polled = self._consumer.consume(BATCH, timeout=_POLL_S)
+            messages: list[Message] = []
+            for message in polled:
                 error = message.error()
                 if error is None:
-                    changes.append((message.key() or b"", message.value()))
+                    messages.append(message)
                 elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  # librdkafka's name for it
                     ended = True
                 else:
                     raise RecoveryError(f"{self._name}: {error}") from KafkaException(error)
-            if messages:
+            if polled:
                 heard = time.monotonic()
-                position = self._consumer.position([self._place])[0].offset
-                yield changes, position if position >= 0 else None
+                yield messages
             elif not self._go_on():
                 raise RecoveryError(f"{self._name}: given up while nothing came")
             elif time.monotonic() - heard > SILENCE_S:
