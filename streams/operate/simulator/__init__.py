@@ -5,12 +5,24 @@ as their independent oracle.
 
 - `outcomes`: which address gets which answer (the table)   `session`, `commands`, `message`: SMTP without I/O
 - `server`: the sockets   `dns`: MX, addresses and DKIM keys   `log`: what was accepted and refused
-- `service`: all of it as one process
+- `connections`: a log of connections, each at its end   `service`: all of it as one process
 """
 
+from streams.operate.simulator.connections import Ended, read_connections
 from streams.operate.simulator.errors import SimulatorError
 from streams.operate.simulator.log import Entry, read_log
 from streams.operate.simulator.service import Listening, listening, run, serve
 from streams.operate.simulator.settings import SimulatorSettings
 
-__all__ = ["Entry", "Listening", "SimulatorError", "SimulatorSettings", "listening", "read_log", "run", "serve"]
+__all__ = [
+    "Ended",
+    "Entry",
+    "Listening",
+    "SimulatorError",
+    "SimulatorSettings",
+    "listening",
+    "read_connections",
+    "read_log",
+    "run",
+    "serve",
+]

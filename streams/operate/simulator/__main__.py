@@ -37,6 +37,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--dns-port", type=_dns_port, metavar="PORT", help="DNS port, UDP and TCP; 'none' = no DNS (%(default)s)")
     add("--mx-address", metavar="IPV4", help="address of every MX host in its DNS (%(default)s)")
     add("--log", type=Path, metavar="FILE", help="log of what was accepted and refused, appended to (%(default)s)")
+    add("--connections", type=Path, metavar="FILE", help="log of connections, each at its end; none unless named")
+    add("--stall-s", type=float, metavar="SECONDS", help="delay of `stall` addresses' replies (%(default)s)")
     add("--slow-s", type=float, metavar="SECONDS", help="delay of `slow` addresses (%(default)s)")
     add("--keep-every", type=int, metavar="K", help="keep each K-th accepted message whole; 0 = none (%(default)s)")
     add("--keep-dir", type=Path, metavar="DIR", help="where, as <sha256>.eml (%(default)s)")

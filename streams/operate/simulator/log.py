@@ -25,14 +25,17 @@ DROPPED: Final = 0
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """One message; without size and digest one refused recipient, or a message that was not read whole.
+    """One message; without size and digests one refused recipient, or a message that was not read whole.
 
-    `peer` is the IP that the connection came from: the sending slot's.  `code` is the reply's; 250 also where the reply
-    was withheld (`dropafter`), 0 for a connection dropped before the dot.  `subject` is as it came, RFC 2047 encoded.
+    `peer` and `port` are where the connection came from: the sending slot's IP, and the sender's local port.
+    `unsigned_sha256` is the digest of the message without its DKIM-Signature fields: of a message that is sent twice it
+    is the same.  `code` is the reply's; 250 also where the reply was withheld (`dropafter`, a `stall` that nobody
+    waited for), 0 for a connection dropped before the dot.  `subject` is as it came, RFC 2047 encoded.
     """
 
     at: datetime
     peer: str
+    port: int = 0
     helo: str
     mail_from: str
     rcpt_to: tuple[str, ...]
@@ -40,6 +43,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     subject: str | None = None
     size: int = 0
     sha256: str | None = None
+    unsigned_sha256: str | None = None
     code: int
     outcome: str
 

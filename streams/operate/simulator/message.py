@@ -1,7 +1,8 @@
 """A message's bytes between DATA and the dot.
 
 Transparency is RFC 5321 4.5.2, line length 4.5.3.1.6, bare CR and LF 2.3.8.  "Framed" is the message with the CRLF of
-the DATA line before it, so that its first line is like any other.
+the DATA line before it, so that its first line is like any other.  "Unsigned" is it without its DKIM-Signature fields
+(RFC 6376 3.5): what two signatures of one message have in common.
 """
 
 from typing import Final
@@ -12,6 +13,7 @@ from streams.operate.simulator.outcomes import Reply
 TERMINATOR: Final = b"\r\n.\r\n"
 # Octets with the CRLF, RFC 5321 4.5.3.1.6: longer lines are cut or refused by real servers, which breaks signatures.
 MAX_TEXT_LINE: Final = 1000
+_SIGNATURE: Final = b"dkim-signature:"
 
 _BARE_NEWLINE: Final = Reply(code=554, enhanced="5.6.0", text="bare CR or LF in the message (RFC 5321 2.3.8)")
 _LONG_LINE: Final = Reply(code=554, enhanced="5.6.0", text="a line is longer than 998 octets (RFC 5321 4.5.3.1.6)")
@@ -43,6 +45,22 @@ def header_values(data: bytes, *names: bytes) -> list[str | None]:
     head = framed if end < 0 else framed[:end]
     lowered = head.lower()
     return [_value(head, lowered, name) for name in names]
+
+
+def unsigned(data: bytes) -> bytes:
+    """The message without its DKIM-Signature fields, folded lines included."""
+    end = data.find(b"\r\n\r\n")
+    head, rest = (data, b"") if end < 0 else (data[: end + 2], data[end + 2 :])
+    if _SIGNATURE not in head.lower():
+        return data
+    kept: list[bytes] = []
+    drops = False
+    for line in head.splitlines(keepends=True):
+        if line[:1] not in {b" ", b"\t"}:
+            drops = line.lower().startswith(_SIGNATURE)
+        if not drops:
+            kept.append(line)
+    return b"".join((*kept, rest))
 
 
 def _value(head: bytes, lowered: bytes, name: bytes) -> str | None:

@@ -12,12 +12,15 @@ is a name.  Codes are RFC 5321's and RFC 3463's.
 | `throttle`  | RCPT         | 421 4.7.0 and the connection closed; 451 4.7.0   | first try; second    |
 | `drop`      | in the body  | connection dropped, message not taken            | first try            |
 | `dropafter` | after the dot| message taken and logged, dropped without reply  | first try            |
+| `stall`     | after the dot| message taken and logged, 250 after `stall_s`    | first try            |
 | `spam`      | after the dot| 554 5.7.1                                        | always               |
 | `slow`      | after the dot| 250 after `slow_s` seconds                       | always               |
 | else        | after the dot| 250 2.0.0                                        |                      |
 
+A number and an x after the word say how many tries instead: `dropafter3x-taro`, `taro@stall2x.example`.
+
 A try is counted for a recipient (lower-cased), whoever sends and from whatever IP.  Of several recipients in one
-message the first in the order drop, spam, dropafter, slow decides for all of them.
+message the first in the order drop, spam, dropafter, stall, slow decides for all of them.
 """
 
 import re
@@ -25,7 +28,7 @@ from typing import Final, Literal
 
 import msgspec
 
-Act = Literal["accept", "delay", "refuse", "drop"]
+Act = Literal["accept", "delay", "stall", "refuse", "drop"]
 Stage = Literal["rcpt", "body", "dot"]
 
 
@@ -83,18 +86,22 @@ OUTCOMES: Final[dict[str, Outcome]] = {
         Outcome(name="drop", act="drop", stage="body", tries=1),
         _refuse("spam", "dot", Reply(code=554, enhanced="5.7.1", text="message looks like spam")),
         Outcome(name="dropafter", act="drop", stage="dot", tries=1),
+        Outcome(name="stall", act="stall", stage="dot", tries=1),
         Outcome(name="slow", act="delay", stage="dot"),
     )
 }
 _RANK: Final = {name: rank for rank, name in enumerate((*OUTCOMES, ACCEPT.name))}
-_WORD: Final = re.compile(rf"({'|'.join(OUTCOMES)})(?![a-z])", re.IGNORECASE)
+_WORD: Final = re.compile(rf"({'|'.join(OUTCOMES)})(?![a-z])(?:(\d{{1,4}})x(?![a-z]))?", re.IGNORECASE)
 
 
 def outcome_for(address: str) -> Outcome:
     """The outcome that the address asks for, by its local part first, then by its domain."""
     local, _, domain = address.rpartition("@")
     word = _WORD.match(local) or _WORD.match(domain)
-    return OUTCOMES[word[1].lower()] if word else ACCEPT
+    if word is None:
+        return ACCEPT
+    outcome = OUTCOMES[word[1].lower()]
+    return outcome if word[2] is None else msgspec.structs.replace(outcome, tries=int(word[2]))
 
 
 def foremost(outcomes: list[Outcome]) -> Outcome:

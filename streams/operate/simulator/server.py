@@ -33,7 +33,8 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Greet."""
         self._transport = cast("asyncio.Transport", transport)  # uvloop's are none by class
-        self._session = Session(self._server.desk, str(transport.get_extra_info("peername")[0]))
+        address, port, *_ = transport.get_extra_info("peername")
+        self._session = Session(self._server.desk, str(address), port=port)
         self._server.connections.add(self)
         self._turn()
 
@@ -46,7 +47,9 @@ class Connection(asyncio.Protocol):
         del exc
         if self._timer is not None:
             self._timer.cancel()
-        self._server.connections.discard(self)
+        if self in self._server.connections:
+            self._server.connections.discard(self)
+            self._server.ended(self._session)
         if not self.lost.done():
             self.lost.set_result(None)
 
@@ -86,9 +89,10 @@ class Connection(asyncio.Protocol):
             transport.close()
         elif session.then == "abort":
             transport.abort()
-        elif session.then == "wait":
+        elif session.then in {"wait", "stall"}:
             if self._timer is None:
-                self._timer = self._loop.call_later(self._server.slow_s, self._release)
+                delay_s = self._server.slow_s if session.then == "wait" else self._server.stall_s
+                self._timer = self._loop.call_later(delay_s, self._release)
             if session.pending() > _MAX_AHEAD:
                 transport.pause_reading()
 
@@ -116,11 +120,13 @@ class Connection(asyncio.Protocol):
 class SmtpServer:
     """Listens until closed; `failure` is set when the log can't be written any more."""
 
-    def __init__(self, desk: Desk, *, slow_s: float, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, desk: Desk, *, slow_s: float, stall_s: float = 3.0, tls: ssl.SSLContext | None = None) -> None:
         self.desk = desk
         self.slow_s = slow_s
+        self.stall_s = stall_s
         self.tls = tls
         self.connections: set[Connection] = set()
+        self._stopping = False
         self.failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def listen(self, host: str, port: int) -> int:
@@ -132,6 +138,16 @@ class SmtpServer:
             raise CannotListenError("SMTP", host, port, error.strerror or str(error)) from error
         return int(self._listener.sockets[0].getsockname()[1])
 
+    def ended(self, session: Session) -> None:
+        """A connection is over: write it down where that is asked for."""
+        log = self.desk.connections
+        if log is None:
+            return
+        try:
+            log.record(session.ended(stopped=self._stopping))
+        except LogLostError as error:
+            self.failed(error)
+
     def failed(self, error: LogLostError) -> None:
         """Nothing more can be recorded, so nothing more may be accepted."""
         if not self.failure.done():
@@ -139,6 +155,7 @@ class SmtpServer:
 
     async def close(self) -> None:
         """Say 421 to whoever is connected, and close."""
+        self._stopping = True
         self._listener.close()
         for connection in tuple(self.connections):
             connection.farewell()

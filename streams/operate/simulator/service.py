@@ -21,6 +21,7 @@ import dns.exception
 import dns.name
 import msgspec
 
+from streams.operate.simulator.connections import ConnectionLog
 from streams.operate.simulator.dns import DnsServer, Zone
 from streams.operate.simulator.errors import BadFileError, SimulatorError
 from streams.operate.simulator.log import MessageLog
@@ -51,8 +52,15 @@ async def listening(settings: SimulatorSettings) -> AsyncIterator[Listening]:
     zone = Zone(txt=_read_txt(settings.txt), mx_address=settings.mx_address)
     tls = _tls_context(settings)
     log = MessageLog(settings.log, keep_every=settings.keep_every, keep_dir=settings.keep_dir)
-    desk = Desk(log=log, hostname=settings.hostname, max_size=settings.max_size, starttls=tls is not None)
-    smtp = SmtpServer(desk, slow_s=settings.slow_s, tls=tls)
+    connections = None if settings.connections is None else ConnectionLog(settings.connections)
+    desk = Desk(
+        log=log,
+        hostname=settings.hostname,
+        max_size=settings.max_size,
+        starttls=tls is not None,
+        connections=connections,
+    )
+    smtp = SmtpServer(desk, slow_s=settings.slow_s, stall_s=settings.stall_s, tls=tls)
     names = DnsServer(zone)
     try:
         smtp_port = await smtp.listen(settings.host, settings.port)
@@ -67,6 +75,8 @@ async def listening(settings: SimulatorSettings) -> AsyncIterator[Listening]:
             await smtp.close()
     finally:
         log.close()
+        if connections is not None:
+            connections.close()
 
 
 async def serve(settings: SimulatorSettings) -> None:

@@ -2,8 +2,8 @@
 
 1. `feed` takes what came from the wire and goes through it, command by command, message by message (RFC 5321; replies
    of a pipelined group are gathered, RFC 2920).
-2. The transport flushes the log, then sends `take_replies`, then does what `then` says: read on, wait `slow_s` and call
-   `release`, upgrade to TLS and call `upgraded`, close, or abort.
+2. The transport flushes the log, then sends `take_replies`, then does what `then` says: read on, wait (`slow_s`, or
+   `stall_s` where the message is taken already) and call `release`, upgrade to TLS and call `upgraded`, close, abort.
 3. What was accepted or refused is recorded in the desk's log before its reply can be taken.
 """
 
@@ -16,11 +16,12 @@ from functools import partial
 from typing import ClassVar, Final, Literal
 
 from streams.operate.simulator.commands import TOO_BIG, read_mail, read_rcpt
+from streams.operate.simulator.connections import IDLE, ConnectionLog, Ended, How, Stage
 from streams.operate.simulator.log import ACCEPTED, DROPPED, Entry, MessageLog
-from streams.operate.simulator.message import TERMINATOR, header_values, layout_fault, unstuff
+from streams.operate.simulator.message import TERMINATOR, header_values, layout_fault, unsigned, unstuff
 from streams.operate.simulator.outcomes import ACCEPT, Outcome, Reply, foremost, outcome_for
 
-Then = Literal["read", "wait", "starttls", "close", "abort"]
+Then = Literal["read", "wait", "stall", "starttls", "close", "abort"]
 
 # Octets.  RFC 5321 4.5.3.1.4 asks for 512 and more with extensions; a path of 256 and its parameters fit well.
 MAX_COMMAND_LINE: Final = 1024
@@ -54,15 +55,20 @@ class Desk:
     starttls: bool = False
     clock: Callable[[], datetime] = _now
     tried: Counter[str] = field(default_factory=Counter)
+    connections: ConnectionLog | None = None
 
 
 class Session:
     """A connection's dialogue; see the module's text for who calls what when."""
 
-    def __init__(self, desk: Desk, peer: str) -> None:
+    def __init__(self, desk: Desk, peer: str, *, port: int = 0) -> None:
         self.then: Then = "read"
         self._desk = desk
         self._peer = peer
+        self._port = port
+        self._opened = desk.clock()
+        self._accepted = 0
+        self._said_quit = False
         self._tls = False
         self._helo = ""
         self._buffer = bytearray()
@@ -101,6 +107,8 @@ class Session:
         if self._held is not None:
             self._accept(*self._held)
             self._held = None
+        if self.then == "stall":
+            self._replies.append(_TAKEN)
         self.then = "read"
         self._advance()
 
@@ -111,6 +119,26 @@ class Session:
         self._reset()
         self.then = "read"
         self._advance()
+
+    def ended(self, *, stopped: bool) -> Ended:
+        """The connection is over: what is to be written down of it; `stopped` = the simulator ends."""
+        how: How = "quit" if self._said_quit else "dropped" if self.then in {"close", "abort"} else "lost"
+        stage: Stage = IDLE
+        if self.then == "stall":
+            stage = "reply"
+        elif self._in_body or self._held is not None:
+            stage = "body"
+        elif self._sender is not None:
+            stage = "envelope"
+        return Ended(
+            peer=self._peer,
+            port=self._port,
+            opened=self._opened,
+            ended=self._desk.clock(),
+            how="stopped" if stopped else how,
+            stage=stage,
+            accepted=self._accepted,
+        )
 
     # ── steps: True = something was consumed ─────────────────────────────────────────────────────────────────────────
 
@@ -169,6 +197,7 @@ class Session:
             subject=subject,
             size=len(data),
             sha256=hashlib.sha256(data).hexdigest(),
+            unsigned_sha256=hashlib.sha256(unsigned(data)).hexdigest(),
         )
         fault = layout_fault(data)
         outcome = foremost([one for one in self._outcomes if one.stage == "dot"])
@@ -183,8 +212,11 @@ class Session:
             self._desk.log.record(entry(code=refusal.code, outcome=outcome.name))
             self._say(refusal)
         elif outcome.act == "drop" and self._count(outcome):
-            self._desk.log.record(entry(code=ACCEPTED, outcome=outcome.name), data)
+            self._record(entry(code=ACCEPTED, outcome=outcome.name), data)
             self.then = "abort"
+        elif outcome.act == "stall" and self._count(outcome):
+            self._record(entry(code=ACCEPTED, outcome=outcome.name), data)
+            self.then = "stall"
         elif outcome.act == "delay":
             self._held = entry(code=ACCEPTED, outcome=outcome.name), data
             self.then = "wait"
@@ -193,8 +225,12 @@ class Session:
         self._reset()
 
     def _accept(self, entry: Entry, data: bytes) -> None:
-        self._desk.log.record(entry, data)
+        self._record(entry, data)
         self._replies.append(_TAKEN)
+
+    def _record(self, entry: Entry, data: bytes) -> None:
+        self._desk.log.record(entry, data)
+        self._accepted += 1
 
     def _dropped(self) -> bool:
         """Drop the connection in the body if a recipient asks for it."""
@@ -235,10 +271,12 @@ class Session:
         subject: str | None = None,
         size: int = 0,
         sha256: str | None = None,
+        unsigned_sha256: str | None = None,
     ) -> Entry:
         return Entry(
             at=self._desk.clock(),
             peer=self._peer,
+            port=self._port,
             helo=self._helo,
             mail_from=self._sender or "",
             rcpt_to=recipients,
@@ -246,6 +284,7 @@ class Session:
             subject=subject,
             size=size,
             sha256=sha256,
+            unsigned_sha256=unsigned_sha256,
             code=code,
             outcome=outcome,
         )
@@ -327,6 +366,7 @@ class Session:
         self._say(_reply(252, "2.5.0", "send some mail, and see"))
 
     def _quit(self, _line: bytes) -> None:
+        self._said_quit = True
         self._replies.append(_reply(221, "2.0.0", "bye").wire())
         self.then = "close"
 

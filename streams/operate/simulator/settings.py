@@ -14,8 +14,9 @@ _MAX_PORT = 65535
 class SimulatorSettings:
     """Where to listen, what to record, how to behave.  Port 0 = a free one, told in the ready file.
 
-    `dns_port` None = no DNS server; `mx_address` is what it says every MX host's address is.  `slow_s` in seconds,
-    `max_size` in octets.  With `keep_every` K, each K-th accepted message goes to `keep_dir/<sha256>.eml`.
+    `dns_port` None = no DNS server; `mx_address` is what it says every MX host's address is.  `slow_s` and `stall_s`
+    in seconds, `max_size` in octets.  `connections` is where ended connections are written down, if anywhere.
+    With `keep_every` K, each K-th accepted message goes to `keep_dir/<sha256>.eml`.
     Raises BadSettingError.
     """
 
@@ -24,7 +25,9 @@ class SimulatorSettings:
     dns_port: int | None = 0
     mx_address: str = "127.0.0.1"
     log: Path = Path("simulator.jsonl")
+    connections: Path | None = None
     slow_s: float = 0.3
+    stall_s: float = 3.0
     keep_every: int = 0
     keep_dir: Path = Path("simulator-kept")
     txt: Path | None = None
@@ -38,7 +41,7 @@ class SimulatorSettings:
         for name, port in (("port", self.port), ("dns_port", self.dns_port or 0)):
             if not 0 <= port <= _MAX_PORT:
                 raise BadSettingError(name, port, f"0 (a free one) to {_MAX_PORT}")
-        for name, number in (("slow_s", self.slow_s), ("keep_every", self.keep_every)):
+        for name, number in (("slow_s", self.slow_s), ("stall_s", self.stall_s), ("keep_every", self.keep_every)):
             if not (math.isfinite(number) and number >= 0):
                 raise BadSettingError(name, number, "0 or more")
         try:

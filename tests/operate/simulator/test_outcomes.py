@@ -32,6 +32,21 @@ def test_names_are_no_words(address: str) -> None:
     assert outcome_for(address) is ACCEPT
 
 
+@pytest.mark.parametrize(
+    ("address", "name", "tries"),
+    [
+        ("dropafter3x-taro@a.example", "dropafter", 3),
+        ("taro@STALL20X.example", "stall", 20),
+        ("greylist2x@a.example", "greylist", 2),
+        ("dropafter3-x@a.example", "dropafter", 1),
+        ("dropafter3xy@a.example", "dropafter", 1),
+    ],
+)
+def test_a_number_and_an_x_say_how_often(address: str, name: str, tries: int) -> None:
+    """Right behind the word, with no letter after them."""
+    assert (outcome_for(address).name, outcome_for(address).tries) == (name, tries)
+
+
 def test_replies_by_try() -> None:
     """Greylisting refuses once, throttling with 421 then 451, and the rest each time, with RFC 3463 codes."""
     greylist, throttle, unknown = OUTCOMES["greylist"], OUTCOMES["throttle"], OUTCOMES["unknown"]
