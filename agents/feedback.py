@@ -21,11 +21,12 @@ from streams.runtime.life import worker
 from streams.runtime.metrics import SUPPRESSED
 from streams.runtime.partition.emission import Emission
 from streams.runtime.partition.facts import Facts, producer_of_facts
-from streams.runtime.partition.fuse import Fuse
+from streams.runtime.partition.fuse_file import fuse_kept_in
 from streams.runtime.partition.ownership import Ownership
 from streams.runtime.partition.partition_loop import PartitionLoop, Received
 from streams.runtime.partition.transactions import GroupOffsets
 from streams.runtime.settings import Settings
+from streams.runtime.state.local_state import state_path
 
 ROLE: Final = "feedback"
 # It has no view that would tell that the broker is away, and a fact is given up within the session, then decided again.
@@ -102,7 +103,7 @@ class Feedback:
         self._keys = SuppressionKeys(key=load_key(settings, "address_id"), version=settings.secrets.address_id_version)
         self._producer = producer_of_facts(settings.kafka, client_id=f"evenpost-{member}")
         self._facts = Facts(self._producer, topics=_FACTS, session_timeout_s=settings.kafka.session_timeout_s)
-        self._fuse = Fuse(settings.worker.fuse_share)
+        self._fuse = fuse_kept_in(state_path(settings, member, "fuse.json"), settings.worker.fuse_share)
         self.app = make_app(ROLE, settings, member=member)
         self._offsets = GroupOffsets(settings.kafka, self.app.conf.id)
         self._threads = ThreadPoolExecutor(_PARTITIONS, thread_name_prefix=ROLE)

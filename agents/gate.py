@@ -20,7 +20,7 @@ from streams.runtime.dead_letters import Failure
 from streams.runtime.keys import load_key
 from streams.runtime.life import worker
 from streams.runtime.metrics import FORGOTTEN, ODDITIES, OUTCOMES, WAITING
-from streams.runtime.partition.fuse import Fuse
+from streams.runtime.partition.fuse_file import fuse_kept_in
 from streams.runtime.partition.ownership import Ownership
 from streams.runtime.partition.partition_loop import PartitionLoop, Received
 from streams.runtime.partition.transactions import GroupOffsets
@@ -108,7 +108,7 @@ class Gate:
         self.app = make_app("gate", settings, member=member)
         self._offsets = GroupOffsets(settings.kafka, self.app.conf.id)
         self._threads = ThreadPoolExecutor(settings.kafka.gate_partitions, thread_name_prefix="gate")
-        self._fuse = Fuse(settings.worker.fuse_share)
+        self._fuse = fuse_kept_in(state_path(settings, member, "fuse.json"), settings.worker.fuse_share)
         self._desks: dict[int, Desk] = {}
         self.ownership = Ownership(self.app, self._partition)
         WAITING.set_function(self._waiting)

@@ -1,17 +1,17 @@
 """The fuse: a bad deploy must not turn a topic into dead letters.
 
-Pure.  Of the latest events it knows how many ended by an error of ours; bad input is no such error (it ends `invalid`
+Of the latest events it knows how many ended by an error of ours; bad input is no such error (it ends `invalid`
 or as a letter, by decision).  A batch is weighed whole, before it is committed, beside those that other partitions are
 just committing; it is counted once it is.  A batch that is aborted and decided again is weighed again, and counts once,
 however often.  One tenant's events that trip a defect are few among all, a deploy that fails for everybody is not.
 
 A fuse that is new has seen nothing and behaves as if MINIMUM good events lay behind it: the first failure of a quiet
-day blows nothing, and a worker that is started again and again turns at most `share * MINIMUM` events into letters
-each time.
+day blows nothing.  That is `share * MINIMUM` letters at most where all fails; a fuse that goes on from what the one
+before it had weighed (`fuse_file`) allows no more, however often its worker is started.
 """
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
@@ -26,11 +26,20 @@ MINIMUM: Final = 50
 class Fuse:
     """One a worker, shared by all its partitions: the share of all its events is what counts."""
 
-    def __init__(self, share: float) -> None:
+    def __init__(
+        self,
+        share: float,
+        *,
+        remember: Callable[[int, int], None] = lambda *_: None,
+        events: int = 0,
+        failed: int = 0,
+    ) -> None:
+        """`events` and `failed` were weighed before it; `remember` is told both before any more failures count."""
         self._allowed = share
-        self._batches: deque[tuple[int, int]] = deque()
-        self._events = 0
-        self._failed = 0
+        self._remember = remember
+        self._batches: deque[tuple[int, int]] = deque([(events, failed)])
+        self._events = events
+        self._failed = failed
         # Weighed, and not ended.
         self._events_open = 0
         self._failed_open = 0
@@ -50,6 +59,8 @@ class Fuse:
         bad = self._failed + self._failed_open + failed
         if failed and bad > self._allowed * max(total, MINIMUM):
             raise FuseBlownError(failed=bad, of=total, share=self._allowed)
+        if failed:
+            self._remember(total, bad)
         self._events_open += events
         self._failed_open += failed
         try:

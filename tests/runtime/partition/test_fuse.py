@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 
 from streams.runtime.errors import FuseBlownError, TransactionAbortedError
 from streams.runtime.partition.fuse import LATEST, MINIMUM, Fuse
+from streams.runtime.partition.fuse_file import KEPT_S, fuse_kept_in
 
 SHARE = 0.2
 
@@ -85,3 +88,63 @@ def test_what_other_partitions_are_committing_is_weighed_as_well() -> None:
             pass
         assert fuse.share == 0
     assert fuse.share == 10 / MINIMUM
+
+
+def letters_of_one_start(path: Path) -> int:
+    """A worker for which all fails is started, and ends by its fuse: how many letters it leaves."""
+    fuse = fuse_kept_in(path, SHARE)
+    for letters in range(10 * MINIMUM):
+        try:
+            fuse.admit(events=1, failed=1)
+        except FuseBlownError:
+            return letters
+    raise AssertionError("it was never blown")
+
+
+def test_a_worker_that_is_started_again_and_again_makes_ten_letters_an_hour(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once a minute for three hours, as a supervisor would: a bad deploy does not empty the topic by tens."""
+    clock = [time.time()]
+    monkeypatch.setattr(time, "time", lambda: clock[0])
+    path = tmp_path / "state" / "gate-0" / "fuse.json"
+    letters = []
+    for _ in range(180):
+        letters.append(letters_of_one_start(path))
+        clock[0] += 60.0
+    assert (sum(letters), letters[:3], KEPT_S) == (30, [10, 0, 0], 3_600.0)
+
+
+def test_a_worker_that_is_killed_between_weighing_and_committing_counts_both_ways(tmp_path: Path) -> None:
+    """The file is written first: what was about to become letters counts for the next start."""
+    fuse = fuse_kept_in(tmp_path / "fuse.json", SHARE)
+    with contextlib.suppress(KeyboardInterrupt), fuse.weighed(events=6, failed=6):
+        raise KeyboardInterrupt
+    with pytest.raises(FuseBlownError, match="11 of the latest 11"):
+        fuse_kept_in(tmp_path / "fuse.json", SHARE).admit(events=5, failed=5)
+
+
+def test_after_the_mended_deploy_all_goes_on(tmp_path: Path) -> None:
+    """Good events outweigh what failed before them, and a few failures among them are a few again."""
+    path = tmp_path / "fuse.json"
+    letters_of_one_start(path)
+    fuse = fuse_kept_in(path, SHARE)
+    fuse.admit(events=200, failed=0)
+    fuse.admit(events=1, failed=1)
+    assert fuse.share == pytest.approx(11 / 211)
+
+
+@pytest.mark.parametrize(
+    "found", [b"", b"{}", b'{"at":1e999,"events":1,"failed":1}', b'{"at":0,"events":-1,"failed":9}']
+)
+def test_a_file_that_says_nothing_is_a_new_fuse(tmp_path: Path, found: bytes) -> None:
+    """Half written, by another program, or from a clock that was wrong: the worker starts all the same."""
+    path = tmp_path / "fuse.json"
+    path.write_bytes(found)
+    assert letters_of_one_start(path) == 10
+
+
+def test_a_folder_that_can_not_be_written_stops_nothing(tmp_path: Path) -> None:
+    """The fuse then protects one start at a time."""
+    (tmp_path / "state").write_bytes(b"a file where the folder should be")
+    assert letters_of_one_start(tmp_path / "state" / "fuse.json") == 10
