@@ -28,10 +28,7 @@ TRIES: Final = 3
 
 
 def boot_clock() -> float:
-    """Seconds, those included in which the process was stopped or its machine asleep.
-
-    The loop's own time won't do: uvloop keeps the one of its turn's begin, and a process may be stopped within a turn.
-    """
+    """Seconds, those included in which the machine was asleep, which Linux's monotonic clock leaves out."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 

@@ -10,6 +10,7 @@ from schemas import ids
 from schemas.events import Outcome, Send
 from streams.compose.message import Message
 from streams.delivery.attempt import Attempts
+from streams.delivery.intents import Intents
 from streams.delivery.outcomes import OutcomeSettings
 from streams.delivery.pool import SlotConnections
 from streams.views import World
@@ -24,7 +25,7 @@ MAIL = Message(envelope_from=SENDER, envelope_to=RECIPIENT, data=MESSAGE, messag
 class Scene:
     """A world in which the send may go, until a test changes it while the message is made."""
 
-    def __init__(self, connections: SlotConnections) -> None:
+    def __init__(self, connections: SlotConnections, intents: Intents | None = None) -> None:
         now = datetime.now(UTC)
         self.world, self.fresh = World(), True
         via = {"kind": "bind", "address": "127.0.0.2"}
@@ -39,6 +40,7 @@ class Scene:
             connections=connections,
             settings=OutcomeSettings(address_key=KEY),
             may_send=lambda: self.fresh,
+            intents=intents,
             jitter=lambda: 0.0,
         )
 

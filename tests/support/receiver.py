@@ -70,6 +70,7 @@ class Session:
     """One connection: `chunks` is what each read brought, `commands` the lines in order (without message data)."""
 
     peer: str
+    port: int = 0
     chunks: list[bytes] = field(default_factory=list)
     commands: list[str] = field(default_factory=list)
     helo: str = ""
@@ -130,7 +131,8 @@ class Receiver:
         assert task is not None
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        session = Session(peer=writer.get_extra_info("peername")[0])
+        peer, port, *_ = writer.get_extra_info("peername")
+        session = Session(peer=peer, port=port)
         self.sessions.append(session)
         self._writers.add(writer)
         self.open += 1
