@@ -12,8 +12,8 @@ from pathlib import Path
 import structlog
 
 from streams.runtime import metrics
+from streams.runtime.partition.group_offsets import Committed
 from streams.runtime.partition.stateless import NoTable
-from streams.runtime.partition.transactions import Committed
 from streams.runtime.settings import KafkaSettings
 from streams.runtime.state.tables import PartitionTable
 

@@ -9,9 +9,9 @@
    with their metadata, and knows better where a restarted coordinator tells offsets from before its restart (ADR 8).
 
 Who is told to stop fences no more, and stops after the step it is in.  A call of librdkafka that does not come back is
-left behind in its thread, with its producer: it begins at 1, with another.  What takes long for the broker's sake (a
-broker that is away) is asked for again, without end: the worker lives on, and who watches it sees a position that
-stands.
+left behind in its thread, with its producer: it begins at 1, with another; who tells the offsets makes its client anew
+as well (`group_offsets`).  What takes long for the broker's sake (a broker that is away) is asked for again, without
+end: the worker lives on, and who watches it sees a position that stands.
 """
 
 import asyncio
@@ -25,8 +25,9 @@ import structlog
 from confluent_kafka import KafkaException
 
 from streams.runtime.errors import FencedError
+from streams.runtime.partition.group_offsets import STABLE_ASK_S, Committed, GroupOffsets
 from streams.runtime.partition.own_thread import begun, within
-from streams.runtime.partition.transactions import FENCE_ASK_S, STABLE_ASK_S, Committed, Fencing, GroupOffsets
+from streams.runtime.partition.transactions import FENCE_ASK_S, Fencing
 from streams.runtime.state.changelog import RecoveryError
 
 log = structlog.get_logger(__name__)

@@ -18,17 +18,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NoReturn, Protocol
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from streams.runtime.clients import librdkafka
-from streams.runtime.errors import FencedError, ForbiddenError, RecordRefusedError, TransactionAbortedError
-from streams.runtime.offsets import known
+from streams.runtime.errors import FencedError, RecordRefusedError, TransactionAbortedError
+from streams.runtime.partition.group_offsets import Committed, GroupOffsets, raise_where_forbidden
 from streams.runtime.settings import KafkaSettings
 from streams.runtime.unfit import UNFIT, pairs, refusal
 
+__all__ = ["Committed", "FencedProducer", "Fencing", "GroupOffsets", "PartitionProducer", "Record"]
+
 # One ask of the broker to be fenced: it answers in 0.3-1 s, and who is told to stop must not wait much longer.
 FENCE_ASK_S: Final = 5.0
-STABLE_ASK_S: Final = 5.0
 # An owner that dies delays readers until the broker ends its transaction (DESIGN.md, choice 4).
 TRANSACTION_TIMEOUT_MS: Final = 5_000
 # A begin meets the commit before it, still being marked: librdkafka then waits this long.  5 ms: 11 ms a commit;
@@ -55,15 +56,6 @@ REFUSALS: Final = {
     KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001  # librdkafka's name for it
     KafkaError._INVALID_ARG,  # noqa: SLF001  # as above
 }
-# No fence and no time helps against these.
-_FORBIDDEN: Final = {
-    KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
-    KafkaError.GROUP_AUTHORIZATION_FAILED,
-    KafkaError.TOPIC_AUTHORIZATION_FAILED,
-    KafkaError.CLUSTER_AUTHORIZATION_FAILED,
-    KafkaError.INVALID_TRANSACTION_TIMEOUT,
-    KafkaError._UNSUPPORTED_FEATURE,  # noqa: SLF001  # as above
-}
 
 # How a call of confluent-kafka fails; see `_cause`.
 _RAISED: Final = (KafkaException, SystemError)
@@ -78,51 +70,6 @@ class Record:
     value: bytes | None
     partition: int | None = None
     headers: Mapping[str, bytes] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Committed:
-    """What a group has committed for a partition: the offset (0 where none), and what was named beside it."""
-
-    offset: int
-    metadata: str
-
-
-class GroupOffsets:
-    """A group's committed offsets, read and named without being a member of it."""
-
-    def __init__(self, kafka: KafkaSettings, group: str) -> None:
-        self._group = group
-        self._consumer = Consumer(
-            librdkafka(kafka, group_id=group, isolation_level="read_committed", enable_auto_commit=False)
-        )
-
-    def stable(self, topics: Sequence[str], partition: int) -> dict[str, int] | None:
-        """As `committed`, the offsets alone."""
-        found = self.committed(topics, partition)
-        return None if found is None else {topic: one.offset for topic, one in found.items()}
-
-    def committed(self, topics: Sequence[str], partition: int) -> dict[str, Committed] | None:
-        """What is committed for this partition of each topic, with no transaction pending on it.
-
-        None where that is not known yet: a transaction is pending, or the coordinator is away; ask again.  Taken for
-        0, what a former owner decided would be decided again.  Raises ForbiddenError.
-        """
-        asked = [TopicPartition(topic, partition) for topic in topics]
-        try:
-            found = known(self._consumer.committed(asked, timeout=STABLE_ASK_S))
-        except KafkaException as error:
-            _raise_where_forbidden(self._group, error.args[0])
-            return None
-        return {tp.topic: Committed(offset=max(tp.offset, 0), metadata=tp.metadata or "") for tp in found}
-
-    def metadata(self) -> object:
-        """The group's metadata for `send_offsets_to_transaction`: the producer is the fence, not a generation."""
-        return self._consumer.consumer_group_metadata()
-
-    def close(self) -> None:
-        """Close the client."""
-        self._consumer.close()
 
 
 class Fencing(Protocol):
@@ -176,7 +123,7 @@ class FencedProducer:
             cause = _cause(error)
             if cause.retriable():
                 return False
-            _raise_where_forbidden(self.transactional_id, cause)
+            raise_where_forbidden(self.transactional_id, cause)
             raise FencedError(self.transactional_id, str(cause)) from error
         return True
 
@@ -315,8 +262,3 @@ def _cause(error: KafkaException | SystemError) -> KafkaError:
         cause: KafkaError = said.args[0]
         return cause
     return KafkaError(KafkaError._FATAL, str(error), fatal=True)  # noqa: SLF001  # librdkafka's name for it
-
-
-def _raise_where_forbidden(name: str, cause: KafkaError) -> None:
-    if cause.code() in _FORBIDDEN:
-        raise ForbiddenError(name, str(cause))

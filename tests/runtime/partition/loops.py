@@ -82,6 +82,7 @@ class Bench:
         special: Callable[[Received], bytes | None] = nothing_special,
         is_owner: Callable[[], Awaitable[bool]] = always,
         make_producer: Callable[[], FencedProducer] | None = None,
+        group: GroupOffsets | None = None,
     ) -> PartitionLoop:
         """A loop of the partition, with its own disk."""
         return PartitionLoop(
@@ -91,7 +92,7 @@ class Bench:
             topics=(SOURCE,),
             changelog=STATE,
             path=self.settings.data_dir / name,
-            group=self.group,
+            group=group or self.group,
             executor=self.threads,
             make_decider=lambda table: Saying(table, special),
             may_decide=lambda: True,

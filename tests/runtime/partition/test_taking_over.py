@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,8 @@ from confluent_kafka import Consumer, TopicPartition
 
 from streams.runtime import metrics
 from streams.runtime.errors import FencedError
-from streams.runtime.partition import bounded_commit, taking_over
+from streams.runtime.partition import bounded_commit, group_offsets, taking_over
+from streams.runtime.partition.group_offsets import GroupOffsets
 from streams.runtime.partition.transactions import FencedProducer
 from tests.runtime.builders import deployed
 from tests.runtime.partition.loops import SOURCE, Bench, running
@@ -207,6 +209,58 @@ async def test_calls_that_never_come_back_keep_no_place_of_the_pool(
         never.set()
     assert await bench.effects() == numbered(10 * len(loops))
     assert len(made) >= 3
+    assert not bench.failed
+
+
+class Silent(Consumer):
+    """A client that comes back from no question before the test ends."""
+
+    ended: threading.Event
+
+    def committed(self, *_: object, **__: object) -> list[TopicPartition]:
+        """Not before the test ends."""
+        self.ended.wait(60)
+        return []
+
+
+@pytest.mark.parametrize("hangs", [True, False], ids=["calls that hang", "a place that is silent"])
+async def test_a_client_that_does_not_tell_the_offsets_is_made_anew(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, *, hangs: bool
+) -> None:
+    """The first one's connection leads nowhere: the partition is taken by another, which reaches the broker."""
+    for module, name in ((taking_over, "LATE_S"), (taking_over, "STABLE_ASK_S"), (group_offsets, "STABLE_ASK_S")):
+        monkeypatch.setattr(module, name, 1.0)
+    monkeypatch.setattr(group_offsets, "RENEW_S", 2.0)
+    ended = threading.Event()
+    kafka = bench.settings.kafka
+    with socket.create_server(("127.0.0.1", 0)) as nowhere:  # takes connections, and says nothing
+        silent = {"bootstrap.servers": f"127.0.0.1:{nowhere.getsockname()[1]}", "group.id": "t"}
+
+        class Cut(GroupOffsets):
+            """As in the product, but for its first client."""
+
+            made = 0
+
+            def _connected(self) -> Consumer:
+                self.made += 1
+                if self.made > 1:
+                    return super()._connected()
+                client = Silent(silent) if hangs else Consumer(silent)
+                if isinstance(client, Silent):
+                    client.ended = ended
+                return client
+
+        group = Cut(kafka, f"{kafka.prefix}gate")
+        loop = bench.loop("loop", group=group)
+        for offset in range(10):
+            loop.put(bench.event(offset))
+        try:
+            async with running(loop):
+                await bench.stable_at(10)
+        finally:
+            ended.set()
+    assert group.made == 2
+    assert await bench.effects() == numbered(10)
     assert not bench.failed
 
 

@@ -14,7 +14,7 @@ import pytest
 from confluent_kafka import TopicPartition
 
 from streams.runtime.errors import FencedError, RecordRefusedError, TransactionAbortedError
-from streams.runtime.partition import transactions
+from streams.runtime.partition import group_offsets
 from streams.runtime.partition.transactions import TRANSACTION_TIMEOUT_MS, FencedProducer, GroupOffsets, Record
 from streams.runtime.settings import Settings
 from tests.runtime.builders import deployed, read, until
@@ -156,7 +156,7 @@ def test_a_stable_offset_is_waited_for_longer_than_one_ask(settings: Settings, m
     position = TopicPartition(settings.topic("recipients.marketing"), 0, 7)
     raw.send_offsets_to_transaction([position], owner.group.metadata(), 10)
     group = GroupOffsets(settings.kafka, f"{settings.kafka.prefix}gate")
-    monkeypatch.setattr(transactions, "STABLE_ASK_S", 1.0)
+    monkeypatch.setattr(group_offsets, "STABLE_ASK_S", 1.0)
     assert group.stable([position.topic], 0) is None
     until(lambda: group.stable([position.topic], 0) == {position.topic: 3}, "the offset before the dead transaction")
     group.close()
