@@ -130,6 +130,19 @@ class Crew:
             self._away.discard(name)
             self._due.pop(name, None)
 
+    def pid(self, name: str) -> int:
+        """The worker's process, the last one it had."""
+        return self._child(name).pid
+
+    def expect_end(self, name: str) -> None:
+        """The worker will end by itself, as it was told to; then it stays away until it is started."""
+        with self._lock:
+            self._away.add(name)
+
+    def returncode(self, name: str) -> int | None:
+        """None while the worker lives, its exit code, or minus the signal that ended it."""
+        return self._child(name).returncode
+
     def kill(self, name: str) -> None:
         """SIGKILL; it stays away until it is started."""
         self._end(name, signal.SIGKILL)
