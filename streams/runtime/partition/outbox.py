@@ -59,10 +59,14 @@ LAST_S: Final = 15.0
 
 @dataclass(frozen=True, kw_only=True)
 class Position:
-    """Where the owner stands: a checkpoint to write, and the offset (next to be done) of each lane, by full name."""
+    """Where the owner stands: a checkpoint to write, and the offset (next to be done) of each lane, by full name.
+
+    `committed` is told once it is.
+    """
 
     checkpoint: Record
     offsets: Mapping[tuple[str, int], int]
+    committed: Callable[[], None] = lambda: None
 
 
 class _Fact:
@@ -100,11 +104,11 @@ class _Effects:
     __slots__ = ("_outbox", "_refused", "records", "refusal")
 
     def __init__(
-        self, outbox: "Outbox", records: Sequence[Record], refused: Callable[[KafkaError], Sequence[Record]]
+        self, outbox: "Outbox", records: Sequence[Record], refused: Callable[[KafkaException], Sequence[Record]]
     ) -> None:
         self.records = records
         self.refusal: KafkaError | None = None
-        self._refused: Callable[[KafkaError], Sequence[Record]] | None = refused
+        self._refused: Callable[[KafkaException], Sequence[Record]] | None = refused
         self._outbox = outbox
 
     def delivered(self, offset: int) -> None:
@@ -121,7 +125,7 @@ class _Effects:
             return False
         if self._refused is None:
             raise RecordRefusedError(name, f"what stands in for a refused record is refused as well: {self.refusal}")
-        self.records = self._refused(self.refusal)
+        self.records = self._refused(KafkaException(self.refusal))
         self.refusal = self._refused = None
         return True
 
@@ -187,7 +191,7 @@ class Outbox:
         self,
         records: Sequence[Record],
         *,
-        refused: Callable[[KafkaError], Sequence[Record]],
+        refused: Callable[[KafkaException], Sequence[Record]],
         after: Awaitable[object] | None = None,
     ) -> None:
         """Say what comes of a send: committed all together, once.
@@ -270,7 +274,7 @@ class Outbox:
             self._done.set()
 
     async def end(self) -> None:
-        """Commit what was said, and take no more; `run` then returns, or raises what it met."""
+        """While it runs: commit what was said, and take no more; `run` then returns, or raises what it met."""
         self._end_by = time.monotonic() + LAST_S
         self._stirred.set()
         await self._done.wait()
@@ -325,6 +329,7 @@ class Outbox:
 
         await within(ended, limit_s=END_LIMIT_S, name=self._name)
         self._committed(began)
+        position.committed()
         self._go_out()
 
     async def _followed(self) -> None:
