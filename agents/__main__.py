@@ -1,7 +1,7 @@
 """`python -m agents ROLE [--member NAME]`: run one role's worker until it is told to end.
 
-In order: settings; the broker's address; the name held on this machine; a broker that answers, waited for; the name
-free in the group where another process had taken it; the role.
+In order: settings; the broker's address; the name held on this machine; health, which says from then on what is waited
+for; a broker that answers; the name free in the group where another process had taken it; the role.
 """
 
 import argparse
@@ -12,12 +12,11 @@ from collections.abc import Iterator
 from typing import Final
 
 import setproctitle
-import structlog
 
 from streams.runtime import logs
 from streams.runtime.cluster import resolve
 from streams.runtime.errors import ClusterUnreachableError, MemberTakenError, TopicMissingError
-from streams.runtime.life import member_name
+from streams.runtime.life import beginning, member_name
 from streams.runtime.life.reaching import wait_for_cluster
 from streams.runtime.life.stopping import TAKEN_EXIT, UNREACHABLE_EXIT
 from streams.runtime.settings import Settings
@@ -38,14 +37,20 @@ def main() -> None:
     given = parser.parse_args()
     role, member = given.role, given.member or f"{given.role}-0"
     settings = Settings()
-    logs.configure(settings.log_level)
-    structlog.contextvars.bind_contextvars(member=member)
+    logs.configure(settings.log_level, member=member)
     setproctitle.setproctitle(f"evenpost {member}")
     with _one_line(member):
         settings = resolve(settings)
-    with _one_line(member), member_name.held(settings, member):
+    with (
+        _one_line(member),
+        member_name.held(settings, member),
+        beginning.begun(settings, role=role, member=member),
+    ):
+        beginning.waits_for("cluster", lambda: f"no answer from {settings.kafka.bootstrap}, or topics are missing")
         wait_for_cluster(settings)
+        beginning.waits_for("name", lambda: "another process of the group has it")
         member_name.wait_until_free(settings, role, member)
+        beginning.waits_for("program", lambda: "is being loaded")
         importlib.import_module(f"agents.{role}").run(settings, member)
 
 

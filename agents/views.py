@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from schemas import topics as declared
 from schemas.topics import Topic
+from streams.runtime.life.beginning import waits_for
 from streams.runtime.settings import Settings
 from streams.runtime.state.local_state import state_path
 from streams.runtime.state.replication import Replication
@@ -24,10 +25,12 @@ def replicate(
     """
     kept: dict[str, SuppressionsOnDisk] = {}
     if declared.SUPPRESSIONS in topics:
+        waits_for("views", lambda: "the suppressions on disk are being opened")
         path = state_path(settings, member, declared.SUPPRESSIONS.name)
         kept[declared.SUPPRESSIONS.name] = SuppressionsOnDisk(path)
     world = World(suppressions=kept.get(declared.SUPPRESSIONS.name))
     replication = Replication(settings, world, topics, client_id=f"evenpost-{member}", kept=kept, on_bad=on_bad)
+    waits_for("views", lambda: f"being read: {replication.records:,} records so far")
     replication.start()
     replication.catch_up()
     return world, replication

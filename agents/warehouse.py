@@ -21,10 +21,12 @@ from streams.runtime.dead_letters import MALFORMED, DeadLetter, bury
 from streams.runtime.embedded.clickhouse import SqlServer
 from streams.runtime.group import GroupReader
 from streams.runtime.life import worker
+from streams.runtime.life.beginning import waits_for
 from streams.runtime.life.stopping import Stop
 from streams.runtime.life.vigil import Vigil
 from streams.runtime.life.vitals import Condition, Vitals, turns
 from streams.runtime.metrics import BLOCK_FAILURES, BLOCKS, EVENTS, INSERT_SECONDS, ROWS
+from streams.runtime.points import Points
 from streams.runtime.producer import RecordProducer
 from streams.runtime.settings import Settings
 from streams.runtime.topic_admin import topic_ids
@@ -83,10 +85,11 @@ class Warehouse:
         self._member = member
         self._dsn = settings.clickhouse.dsn or f"chdb://{(settings.data_dir / 'clickhouse').resolve()}"
         self._database = settings.clickhouse.database
+        waits_for("clickhouse", lambda: "its schema is being applied")
         self._client = connect(self._dsn)
         applied = migrate(self._client, self._database)
         log.info("warehouse schema", applied=",".join(applied) or "none new")
-        self._writer = Writer(self._client, self._database)
+        self._writer = Writer(self._client, self._database, points=Points.from_environment())
         self._producer = RecordProducer(settings.kafka, client_id=f"evenpost-{member}")
         self._pending: dict[tuple[str, int], Pending] = {}
         self._stop = Stop(settings.worker.sigterm)

@@ -3,6 +3,7 @@
 import ssl
 from typing import Any
 
+from streams.runtime.client_logs import CLIENT_LOG
 from streams.runtime.settings import KafkaSettings
 
 # The one property that librdkafka spells with an underscore.
@@ -15,6 +16,7 @@ def librdkafka(kafka: KafkaSettings, **more: Any) -> dict[str, Any]:
         "bootstrap.servers": kafka.bootstrap,
         "security.protocol": kafka.security_protocol,
         "log.connection.close": False,
+        "logger": CLIENT_LOG,
     }
     if kafka.sasl_mechanism is not None and kafka.sasl_password is not None:
         config |= {

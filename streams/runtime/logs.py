@@ -1,4 +1,7 @@
-"""Structured logs on stderr: one line an event, no addresses, no secrets."""
+"""Structured logs on stderr: one line an event, no addresses, no secrets.
+
+A worker's lines name its member, whichever thread they come from: the name is the process's, not a context's.
+"""
 
 import logging
 import re
@@ -25,10 +28,17 @@ def _mask_event(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapp
     return event
 
 
-def configure(level: str) -> None:
-    """Set up structlog, and libraries' logging behind it."""
+def configure(level: str, *, member: str | None = None) -> None:
+    """Set up structlog, and libraries' logging behind it; `member` is a worker's name."""
+
+    def named(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        if member is not None:
+            event.setdefault("member", member)
+        return event
+
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
+        named,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
@@ -41,8 +51,9 @@ def configure(level: str) -> None:
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
+    of_member = "" if member is None else f" member={member}"
     handler.setFormatter(
-        _MaskingFormatter("timestamp=%(asctime)s level=%(levelname)s logger=%(name)s event=%(message)r")
+        _MaskingFormatter(f"timestamp=%(asctime)s level=%(levelname)s logger=%(name)s event=%(message)r{of_member}")
     )
     logging.basicConfig(level=max(logging.WARNING, getattr(logging, level)), handlers=[handler], force=True)
 

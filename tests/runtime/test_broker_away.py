@@ -1,4 +1,7 @@
-"""A broker that goes away and comes back: views know that they don't know, producers keep what they were given."""
+"""A broker that goes away and comes back: views know that they don't know, producers keep what they were given.
+
+And a worker waits for it, as long as it takes.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +18,11 @@ from schemas.events import Control, Suppression
 from streams.runtime.cluster import Publisher
 from streams.runtime.embedded import EmbeddedKafka
 from streams.runtime.producer import RecordProducer
-from streams.runtime.settings import Settings
+from streams.runtime.settings import Settings, WorkerSettings
 from streams.runtime.state.replication import FRESH_S, Replication
 from streams.views import BadRecordError, World
 from tests.runtime.builders import LIMIT_S, deployed, read, until
+from tests.runtime.life.crew import Crew
 
 pytestmark = pytest.mark.integration
 
@@ -31,6 +35,8 @@ SUPPRESSION = Suppression(
     at=msgspec.json.decode(b'"2026-11-24T00:00:00Z"', type=Suppression.__annotations__["at"]),
 )
 KEY = "global/mail/manual/1-00"
+# How long the worker may stand still; the broker is away for half as long again, and then starts.
+STALLED_S = 10.0
 
 
 class Away:
@@ -44,6 +50,10 @@ class Away:
     def stop(self) -> None:
         """Gone, in order."""
         self._broker.stop()
+
+    def kill(self) -> None:
+        """Gone, as by a crash."""
+        self._broker.kill()
 
     def start(self) -> None:
         """Back, with its data."""
@@ -129,3 +139,45 @@ async def test_a_producer_outlives_the_broker_and_reports_each_record(broker: Aw
     found = read(settings, topics.JOURNAL.name)
     assert [message.value() for message in found] == [b"%d" % n for n in range(80)]
     assert {message.partition() for message in found} == {1}
+
+
+def test_a_worker_outlives_a_broker_that_is_away_for_longer_than_it_may_stand_still(
+    broker: Away, settings: Settings
+) -> None:
+    """The watchdog gives no verdict meanwhile, and what waited is decided once the broker is back.
+
+    With the broker there it gives one: `life/test_watchdog.py`.
+    """
+    settings = settings.model_copy(update={"worker": WorkerSettings(stalled_s=STALLED_S)})
+    hold = settings.data_dir / "hold-gate-0"
+
+    def publish() -> None:
+        with Publisher(settings) as publisher:
+            publisher.send(topics.RECIPIENTS_MARKETING, "acme:u1", b"{}")
+
+    with Crew(settings) as crew:
+        crew.start("gate-0")
+        publish()
+        until(lambda: len(crew.outputs()) == 1, "one event decided")
+        hold.touch()
+        publish()
+        until(lambda: lags(crew), "an event that waits")
+        broker.kill()
+        try:
+            with pytest.raises(TimeoutError):
+                crew.children["gate-0"].wait(1.5 * STALLED_S)
+            assert lags(crew)
+        finally:
+            hold.unlink()
+            broker.start()
+        until(lambda: len(crew.outputs()) == 2, "what waited decided by the same worker")
+        assert crew.children["gate-0"].alive
+        log = crew.log_file("gate-0").read_text()
+        assert "the cluster does not answer for it: the worker waits on" in log
+        assert log.count("event=health") == 1
+
+
+def lags(crew: Crew) -> bool:
+    """Whether the worker says that something is left to do."""
+    told = crew.health("gate-0", "/metrics").splitlines()
+    return any(line.startswith("evenpost_lag_events{") and line.endswith(" 1.0") for line in told)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import structlog
 
+from streams.runtime.client_logs import STATE_S, ClientLog
 from streams.runtime.logs import mask
 
 LOGGING = """
@@ -56,3 +59,53 @@ def test_whatever_is_logged_no_address_is_told() -> None:
 def test_what_looks_like_an_address_is_masked_and_the_rest_stays(text: str, masked: str) -> None:
     """The words around it are what the reader needs."""
     assert mask(text) == masked
+
+
+MEMBER = """
+import logging, structlog
+from concurrent.futures import ThreadPoolExecutor
+from streams.runtime import logs
+logs.configure("INFO", member="gate-3")
+log = structlog.get_logger("t")
+log.info("here")
+with ThreadPoolExecutor(1) as threads:
+    threads.submit(log.info, "there").result()
+    threads.submit(logging.getLogger("aiokafka").warning, "library").result()
+log.info("of another", member="gate-4")
+"""
+
+
+def test_a_workers_lines_name_it_from_every_thread() -> None:
+    """Its own lines and the libraries'; a line that speaks of another member keeps that one's name."""
+    done = subprocess.run(
+        [sys.executable, "-c", MEMBER], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2]
+    )
+    lines = done.stderr.splitlines()
+    assert [line.count("member=gate-3") for line in lines] == [1, 1, 1, 0]
+    assert "member=gate-4" in lines[-1]
+
+
+def test_what_librdkafka_says_is_told_once_for_each_state() -> None:
+    """By however many clients, and with whatever counts; another reason, or the same after a long silence, is news."""
+    now = 0.0
+    said = ClientLog(clock=lambda: now)
+
+    def fails(client: int, why: str, times: int) -> None:
+        line = f"[thrd:127.0.0.1:9/1]: 127.0.0.1:9/1: Connect to ipv4#127.0.0.1:9 failed: {why} (after {client}ms"
+        said.log(logging.ERROR, "%s [%s] %s", "FAIL", f"gate-{client}", f"{line}, {times} identical error(s))")
+
+    with structlog.testing.capture_logs() as told:
+        for second in range(60):
+            now = float(second)
+            fails(second % 12, "Connection refused", second)
+        fails(0, "Connection timed out", 1)
+        said.log(logging.CRITICAL, "%s [%s] %s", "FATAL", "gate-0", "[thrd:main]: Fatal error: fenced")
+        now += STATE_S
+        fails(1, "Connection refused", 1)
+    refused, timed_out = (f"Connect to ipv4#127.0.0.1:9 failed: Connection {why}" for why in ("refused", "timed out"))
+    assert [(one["log_level"], one["said"]) for one in told] == [
+        ("info", refused),
+        ("info", timed_out),
+        ("critical", "Fatal error: fenced"),
+        ("info", refused),
+    ]

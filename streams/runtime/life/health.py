@@ -1,6 +1,6 @@
 """What a worker answers over HTTP, from threads of its own, so that a loop that stands still is seen.
 
-`/healthz`: 200 while the event loop runs, else 503: start it anew.
+`/healthz`: 200 while the event loop runs, or the start gets on, else 503: start it anew.
 `/readyz`: 200 when every condition holds, else 503 with those that don't; JSON either way.
 `/metrics`: Prometheus' text form.
 
@@ -19,7 +19,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from streams.runtime import metrics
 from streams.runtime.errors import RuntimeFault
-from streams.runtime.life.vitals import NO_PARTITION, Pulse
+from streams.runtime.life.vitals import NO_PARTITION, Seen
 from streams.runtime.settings import WorkerSettings
 
 # A Prometheus, a kubelet and a person, and room.
@@ -50,9 +50,9 @@ class HealthServer(ThreadingHTTPServer):
     # Of a worker that restarts, connections of its former self may still wait in TIME_WAIT.
     allow_reuse_address = True
 
-    def __init__(self, worker: WorkerSettings, pulse: Pulse, *, role: str, member: str) -> None:
+    def __init__(self, worker: WorkerSettings, seen: Seen, *, role: str, member: str) -> None:
         self._room = threading.BoundedSemaphore(AT_ONCE)
-        self._pulse = pulse
+        self._seen = seen
         self._who = {"role": role, "member": member}
         try:
             super().__init__((worker.http_host, worker.http_port), _Handler)
@@ -69,6 +69,10 @@ class HealthServer(ThreadingHTTPServer):
     def start(self) -> None:
         """Answer, from a thread."""
         threading.Thread(target=self.serve_forever, name="health", daemon=True).start()
+
+    def show(self, seen: Seen) -> None:
+        """Answer by this from now on."""
+        self._seen = seen
 
     def stop(self) -> None:
         """Answer no more."""
@@ -93,16 +97,17 @@ class HealthServer(ThreadingHTTPServer):
         """A connection that broke off is nobody's news."""
 
     def _alive(self) -> Answer:
-        if self._pulse.alive():
+        runs = self._seen.runs()
+        if runs.ok:
             return HTTPStatus.OK, _JSON, json.dumps({"alive": True} | self._who).encode()
-        words = {"alive": False, "reason": "the event loop stands still"} | self._who
+        words = {"alive": False, "reason": runs.detail} | self._who
         return HTTPStatus.SERVICE_UNAVAILABLE, _JSON, json.dumps(words).encode()
 
     def _ready(self) -> Answer:
-        look = self._pulse.last
-        conditions = [{"name": one.name, "ok": one.ok, "detail": one.detail} for one in look.conditions]
-        conditions.append({"name": "loop", "ok": self._pulse.alive(), "detail": "the event loop runs"})
-        ready = bool(look.conditions) and all(one["ok"] for one in conditions)
+        look = self._seen.last
+        told = (*look.conditions, self._seen.runs())
+        conditions = [{"name": one.name, "ok": one.ok, "detail": one.detail} for one in told]
+        ready = bool(look.conditions) and all(one.ok for one in told)
         owned = sorted({one.partition for one in look.progress} - {NO_PARTITION})
         words = {"ready": ready} | self._who | {"conditions": conditions, "partitions": owned, "held": look.held}
         return (HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE), _JSON, json.dumps(words).encode()

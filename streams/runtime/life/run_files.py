@@ -29,14 +29,13 @@ class Readiness:
         self._ready = self._folder / f"{member}.json"
         self._health = self._folder / f"{member}{_HEALTH}"
         self._url: str | None = None
-        self.withdraw()
-        self._health.unlink(missing_ok=True)
-        _left(settings, member).unlink(missing_ok=True)
         self._left = _left(settings, member)
 
     def started(self, url: str) -> None:
-        """Tell where this process answers for its health."""
+        """Tell where this process answers for its health; what a former one left is not true any more."""
         self._url = url
+        self.withdraw()
+        self._left.unlink(missing_ok=True)
         self._write(self._health, {})
 
     def announce(self) -> None:

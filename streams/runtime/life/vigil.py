@@ -3,16 +3,15 @@
 import asyncio
 import contextlib
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, version
+from functools import partial
 from types import TracebackType
 from typing import Final, Self
 
 import structlog
 
-from streams.runtime import metrics
 from streams.runtime.errors import MemberTakenError
-from streams.runtime.life import member_name
-from streams.runtime.life.health import HealthServer
+from streams.runtime.life import beginning, member_name
+from streams.runtime.life.asking import cluster_answers
 from streams.runtime.life.run_files import Readiness
 from streams.runtime.life.vitals import Pulse, Vitals
 from streams.runtime.life.watchdog import LOOP_PATIENCE_S, Watchdog
@@ -24,23 +23,34 @@ READY_POLL_S: Final = 0.1
 
 
 class Vigil:
-    """A context manager within a running loop.  Raises HealthPortError where the address can't be had."""
+    """A context manager within a running loop.
+
+    It takes over the answers of a process that was `begun`; else it begins them, and raises HealthPortError where the
+    address can't be had.
+    """
 
     def __init__(self, settings: Settings, readiness: Readiness, vitals: Vitals) -> None:
         self._settings = settings
-        self._readiness = readiness
         self._pulse = Pulse(vitals)
-        self._server = HealthServer(settings.worker, self._pulse, role=readiness.role, member=readiness.member)
+        self._begun = beginning.of_this_process()
+        self._beginning = self._begun or beginning.Beginning(settings, readiness)
+        self._readiness = self._beginning.files
+        self._server = self._beginning.server
         loop_patience_s = min(LOOP_PATIENCE_S, settings.worker.stalled_s or LOOP_PATIENCE_S)
-        self._watchdog = Watchdog(self._pulse, loop_patience_s=loop_patience_s)
+        group = f"{settings.kafka.prefix}{readiness.role}"
+        self._watchdog = Watchdog(
+            self._pulse,
+            answers=partial(cluster_answers, settings.kafka, group),
+            loop_patience_s=loop_patience_s,
+        )
         self._tasks: list[asyncio.Task[None]] = []
         self._left = False
 
     async def __aenter__(self) -> Self:
-        self._server.start()
-        self._readiness.started(self._server.url)
-        metrics.WORKER.labels(role=self._readiness.role, member=self._readiness.member, version=_version()).set(1)
-        log.info("health", url=self._server.url)
+        if self._begun is None:
+            self._beginning.start()
+        self._pulse.look()
+        self._server.show(self._pulse)
         self._tasks.append(asyncio.create_task(self._pulse.run(), name="pulse"))
         self._watchdog.start()
         return self
@@ -74,10 +84,3 @@ class Vigil:
         self._readiness.ended(left=self._left and kind is None)
         if isinstance(error, MemberTakenError):
             member_name.was_taken(self._settings, self._readiness.member)
-
-
-def _version() -> str:
-    try:
-        return version("evenpost")
-    except PackageNotFoundError:  # an image copies the packages without their metadata
-        return "unknown"

@@ -108,24 +108,37 @@ def turns(role: str, count: int, *, patience_s: float) -> Progress:
     return Progress(partition=NO_PARTITION, reaches=(reach,), patience_s=patience_s)
 
 
+class Seen(Protocol):
+    """What a worker's answers over HTTP rest on; read from any thread."""
+
+    @property
+    def last(self) -> Look:
+        """What was seen last."""
+
+    def runs(self) -> Condition:
+        """Whether that which runs the worker still does."""
+
+
 class Pulse:
     """The looks of one event loop; `last` may be read from any thread."""
 
-    def __init__(self, vitals: Vitals) -> None:
+    def __init__(self, vitals: Vitals, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._vitals = vitals
-        self.last = Look(at=time.monotonic())
+        self._clock = clock
+        self.last = Look(at=clock())
 
-    def alive(self) -> bool:
+    def runs(self) -> Condition:
         """Whether the loop ran lately."""
-        return time.monotonic() - self.last.at < ALIVE_S
+        ok = self._clock() - self.last.at < ALIVE_S
+        return Condition(name="loop", ok=ok, detail="the event loop runs" if ok else "the event loop stands still")
 
     async def run(self) -> None:
         """Look until cancelled."""
         while True:
             self.look()
-            due = time.monotonic() + PULSE_S
+            due = self._clock() + PULSE_S
             await asyncio.sleep(PULSE_S)
-            metrics.LOOP_DELAY.set(max(0.0, time.monotonic() - due))
+            metrics.LOOP_DELAY.set(max(0.0, self._clock() - due))
 
     def look(self) -> None:
         """Look once."""
@@ -133,7 +146,7 @@ class Pulse:
         progress = tuple(vitals.progress())
         self.last = Look(
             beat=self.last.beat + 1,
-            at=time.monotonic(),
+            at=self._clock(),
             conditions=tuple(vitals.conditions()),
             progress=progress,
             held=vitals.held(),

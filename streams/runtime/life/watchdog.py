@@ -4,7 +4,10 @@
 2. `Watch`, pure, adds up how long each owner has not moved while something was left for it to do, and how long the
    event loop has not run.  A hold (a view that is not fresh) stops the clock, and so does a stop of the whole process:
    SIGSTOP is nobody's fault, and no second counts that the watchdog did not see itself.
-3. Past its patience: one line that names what stands, the stacks of all threads (faulthandler: no values, no
+3. Half way to a verdict on an owner, and again before it, the cluster is asked whether it answers for what stands
+   (asking.py).  Where it does not, to start anew would help nobody: there is no verdict, and patience begins anew.  So
+   a worker has half of it at least, from when its cluster is back, to move.  The event loop needs no cluster to run.
+4. Past its patience: one line that names what stands, the stacks of all threads (faulthandler: no values, no
    addresses), and the process ends with STALLED_EXIT.  No orderly end is tried: it would get stuck as well.
 """
 
@@ -13,6 +16,7 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -38,6 +42,11 @@ class Stall:
     progress: Progress | None = None
 
 
+def _always(_: Progress) -> bool:
+    """Of a cluster that is there."""
+    return True
+
+
 class Watch:
     """Adds up stillness, look by look."""
 
@@ -48,8 +57,11 @@ class Watch:
         self._done: dict[int, tuple[int, ...]] = {}
         self._still_s: dict[int, float] = {}
 
-    def observe(self, look: Look, seconds: float) -> Stall | None:
-        """Take what was seen `seconds` after the observation before."""
+    def observe(self, look: Look, seconds: float, *, answers: Callable[[Progress], bool] = _always) -> Stall | None:
+        """Take what was seen `seconds` after the observation before.
+
+        `answers`: whether the cluster does, for an owner that stands still; asked only where that matters.
+        """
         counted = min(seconds, LONGEST_LOOK_S)
         if look.beat == self._beat:
             self._loop_still_s += counted
@@ -57,11 +69,18 @@ class Watch:
         self._beat, self._loop_still_s = look.beat, 0.0
         before, self._done = self._done, {one.partition: one.done for one in look.progress}
         still, self._still_s = self._still_s, {}
+        away = False  # one that does not answer is not asked for each owner
         for one in look.progress:
             if one.lag == 0 or before.get(one.partition) != one.done:
                 continue
-            so_far = still.get(one.partition, 0.0) + (counted if look.held is None else 0.0)
-            if so_far >= one.patience_s:
+            until_now = still.get(one.partition, 0.0)
+            so_far = until_now + (counted if look.held is None else 0.0)
+            over = so_far >= one.patience_s
+            if over or until_now < one.patience_s / 2 <= so_far:
+                away = away or not answers(one)
+                if away:
+                    continue
+            if over:
                 return Stall(seconds=so_far, progress=one)
             self._still_s[one.partition] = so_far
         return None
@@ -70,8 +89,11 @@ class Watch:
 class Watchdog:
     """The thread."""
 
-    def __init__(self, pulse: Pulse, *, loop_patience_s: float = LOOP_PATIENCE_S) -> None:
+    def __init__(
+        self, pulse: Pulse, *, answers: Callable[[Progress], bool], loop_patience_s: float = LOOP_PATIENCE_S
+    ) -> None:
         self._pulse = pulse
+        self._answers = answers
         self._watch = Watch(loop_patience_s=loop_patience_s)
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
@@ -88,7 +110,7 @@ class Watchdog:
         before = time.monotonic()
         while not self._over.wait(LOOK_S):
             now = time.monotonic()
-            stall = self._watch.observe(self._pulse.last, now - before)
+            stall = self._watch.observe(self._pulse.last, now - before, answers=self._answers)
             before = now
             if stall is not None and not self._over.is_set():
                 end(stall)

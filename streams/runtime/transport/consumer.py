@@ -29,6 +29,11 @@ class EvenpostConsumer(DrainingConsumer):
     _thread: EvenpostConsumerThread
     RebalanceListener = EvenpostRebalanceListener
 
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        # Why the assignment could not be confirmed since it last was: each reason was told.
+        self._unconfirmed: set[str] = set()
+
     def _new_consumer_thread(self) -> EvenpostConsumerThread:
         return EvenpostConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
@@ -43,10 +48,16 @@ class EvenpostConsumer(DrainingConsumer):
         False for every other answer, a rebalance in progress included, and for none within ANSWER_LIMIT_S.
         """
         try:
-            return bool(await self._in_thread(self._thread.confirmed))
+            found = bool(await self._in_thread(self._thread.confirmed))
         except Exception as error:  # noqa: BLE001  # whatever it was: not confirmed
-            self.log.warning("Assignment not confirmed: %r", error)
+            # Each partition's owner asks several times a second, for as long as the coordinator is away.
+            if (why := repr(error)) not in self._unconfirmed:
+                self._unconfirmed.add(why)
+                self.log.warning("Assignment not confirmed, asked again until it is: %s", why)
             return False
+        if found:
+            self._unconfirmed.clear()
+        return found
 
     async def rejoin(self) -> bool:
         """Ask the group for a new plan; False where it is being balanced already, and so makes one."""

@@ -25,6 +25,7 @@ class Role:
 
     conditions: list[Condition] = field(default_factory=list)
     progress: list[Progress] = field(default_factory=list)
+    now: float = 0.0
 
 
 @pytest.fixture
@@ -40,7 +41,8 @@ def role() -> Role:
 @pytest.fixture
 def pulse(role: Role) -> Pulse:
     """Its pulse, taken once."""
-    made = Pulse(Vitals(conditions=lambda: role.conditions, progress=lambda: role.progress))
+    vitals = Vitals(conditions=lambda: role.conditions, progress=lambda: role.progress)
+    made = Pulse(vitals, clock=lambda: role.now)
     made.look()
     return made
 
@@ -92,13 +94,13 @@ def test_a_condition_that_does_not_hold_is_named(server: HealthServer, pulse: Pu
     assert ask(server, "/healthz")[0] == 200
 
 
-def test_a_loop_that_stands_still_is_neither_alive_nor_ready(
-    server: HealthServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_loop_that_stands_still_is_neither_alive_nor_ready(server: HealthServer, role: Role) -> None:
     """The answer comes from a thread: it needs no event loop to say that there is none."""
-    later = time.monotonic() + ALIVE_S + 1
-    monkeypatch.setattr(time, "monotonic", lambda: later)
-    assert ask(server, "/healthz")[0] == 503
+    role.now = ALIVE_S - 0.1
+    assert ask(server, "/healthz")[0] == 200 and ready(server)[0] == 200
+    role.now = ALIVE_S
+    status, body = ask(server, "/healthz")
+    assert (status, json.loads(body)["reason"]) == (503, "the event loop stands still")
     status, told = ready(server)
     assert status == 503 and told["conditions"][-1]["name"] == "loop" and not told["conditions"][-1]["ok"]
 

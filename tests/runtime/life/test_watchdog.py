@@ -72,6 +72,30 @@ def test_a_hold_stops_the_clock_and_forgets_nothing() -> None:
     assert found.index(True) == 110
 
 
+def test_while_the_cluster_does_not_answer_there_is_no_verdict() -> None:
+    """Asked half way and at the end; where it does not answer, all have their patience anew, however long it takes."""
+    watch, asked, away = Watch(), list[int](), True
+
+    def answers(one: Progress) -> bool:
+        asked.append(one.partition)
+        return not away
+
+    def seen(beat: int) -> Look:
+        reaches = (Reach(topic="t", done=5, end=9),)
+        return Look(
+            beat=beat,
+            progress=tuple(Progress(partition=n, reaches=reaches, patience_s=PATIENCE_S) for n in range(3)),
+        )
+
+    assert not any(watch.observe(seen(beat), 1.0, answers=answers) for beat in range(100))
+    assert asked == [0] * 19  # each half patience of 5 s, and not for each owner
+    asked.clear()
+    away = False
+    looks = next(n for n in range(100) if watch.observe(seen(100 + n), 1.0, answers=answers) is not None)
+    assert PATIENCE_S / 2 <= looks <= PATIENCE_S
+    assert asked == [0, 1, 2, 0]  # half way each, then the first that is over
+
+
 def test_a_loop_that_does_not_run_is_a_stall_of_its_own() -> None:
     """The same beat again and again; one beat in between, and the count begins anew."""
     watch = Watch(loop_patience_s=PATIENCE_S)

@@ -5,14 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from schemas import topics
-from streams.operate.settings_tree import environment
 from streams.runtime.errors import ClusterUnreachableError, MemberTakenError, TopicMissingError
 from streams.runtime.group import GroupReader
 from streams.runtime.life import member_name
@@ -68,20 +65,6 @@ def test_a_start_before_the_topics_are_there_waits_for_them(
     with pytest.raises(TopicMissingError, match="evenpost topics apply"):
         wait_for_cluster(settings, limit_s=0.5)
     wait_for_cluster(deployed(kafka_bootstrap, topic_prefix, tmp_path), limit_s=30)
-
-
-def test_a_role_that_meets_no_broker_says_one_line_and_no_traceback(tmp_path: Path) -> None:
-    """Its process waits, and SIGTERM ends the wait."""
-    settings = Settings(data_dir=tmp_path, kafka=SILENT)
-    argv = [sys.executable, "-m", "agents", "gate", "--member", "gate-7"]
-    with subprocess.Popen(argv, env=environment(settings), stderr=subprocess.PIPE, text=True) as child:
-        assert child.stderr is not None
-        line = child.stderr.readline()
-        child.terminate()
-        rest = child.stderr.read()
-        assert child.wait(30) != 0
-    assert "waiting for the cluster" in line and "127.0.0.1:1" in line
-    assert "Traceback" not in rest
 
 
 def test_a_name_is_one_processs_on_a_data_directory(tmp_path: Path) -> None:
