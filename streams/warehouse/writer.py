@@ -22,6 +22,7 @@ from typing import Final
 import msgspec
 from clickhouse_connect.driver.client import Client
 
+from streams.runtime.points import Points
 from streams.warehouse.rows import COLUMNS, Columns, Record, Refused, rows
 
 # ClickHouse cuts inserts above 1,048,449 rows, and a token must cover one block whole.
@@ -56,9 +57,10 @@ class Block(msgspec.Struct, frozen=True, kw_only=True):
 class Writer:
     """Inserts blocks through one client; call it from one thread at a time, off the event loop."""
 
-    def __init__(self, client: Client, database: str) -> None:
+    def __init__(self, client: Client, database: str, *, points: Points | None = None) -> None:
         self._client = client
         self._database = database
+        self._points = points
 
     def insert(self, block: Block) -> tuple[Refused, ...]:
         """Insert a block for the first time; return the records that are no deliveries, for dead-letters.
@@ -81,15 +83,22 @@ class Writer:
         return refused
 
     def _put(self, columns: Columns, settings: dict[str, int | str]) -> None:
-        if columns[-1]:
-            self._client.insert(
-                TABLE,
-                columns,
-                column_names=COLUMNS,
-                database=self._database,
-                column_oriented=True,
-                settings=_SETTINGS | settings,
-            )
+        if not columns[-1]:
+            return
+        if self._points is None:
+            self._send(columns, settings)
+        else:
+            self._points.amid("mid-insert", lambda: self._send(columns, settings))
+
+    def _send(self, columns: Columns, settings: dict[str, int | str]) -> None:
+        self._client.insert(
+            TABLE,
+            columns,
+            column_names=COLUMNS,
+            database=self._database,
+            column_oriented=True,
+            settings=_SETTINGS | settings,
+        )
 
     def _offsets(self, block: Block) -> set[int]:
         """The block's offsets that the table has."""

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from streams.runtime.points import KILL_ENV
 from streams.warehouse.rows import Record
 from streams.warehouse.writer import MAX_BLOCK_ROWS, Block, Writer, plan_metadata, read_plan
 from tests.warehouse.builders import START, answer, block, delivery, migrated, non_send
@@ -120,6 +121,21 @@ def test_a_kill_in_the_middle_of_an_insert(moment: str, tmp_path: Path) -> None:
         os.kill(victim.pid, signal.SIGKILL)
         rest = victim.communicate()[0]
     assert rest == "", "the kill came after the insert: it proves nothing"
+    recovered(command)
+
+
+def test_a_kill_at_the_labelled_point(tmp_path: Path) -> None:
+    """A writer that is told to die in the middle of an insert does: by SIGKILL, with some rows or none in place."""
+    command = [sys.executable, "-m", "tests.warehouse.victim", str(tmp_path / "engine")]
+    told = {**os.environ, KILL_ENV: "mid-insert"}
+    died = subprocess.run([*command, "insert"], capture_output=True, check=False, env=told, timeout=DEADLINE_S)
+    assert died.returncode == -signal.SIGKILL
+    assert b"inserting" in died.stdout and b"inserted" not in died.stdout
+    recovered(command)
+
+
+def recovered(command: list[str]) -> None:
+    """What the next owner finds is less than the block, and what it leaves is the block, once."""
     done = subprocess.run([*command, "recover"], check=True, capture_output=True, text=True, timeout=DEADLINE_S)
     rows, distinct, expected, before = map(int, done.stdout.split())
     assert before < expected

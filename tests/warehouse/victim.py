@@ -7,6 +7,7 @@ what the next owner does, and says rows, distinct rows, rows expected, and rows 
 import sys
 from datetime import timedelta
 
+from streams.runtime.points import Points
 from streams.warehouse.writer import Writer
 from tests.warehouse.builders import START, answer, block, delivery, migrated
 
@@ -25,7 +26,7 @@ def main(path: str, mode: str) -> None:
     if mode == "insert":
         sys.stdout.write("inserting\n")
         sys.stdout.flush()
-        Writer(client, DATABASE).insert(planned)
+        Writer(client, DATABASE, points=Points.from_environment()).insert(planned)
         sys.stdout.write("inserted\n")
         return
     Writer(client, DATABASE).recover(planned)
