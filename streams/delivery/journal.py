@@ -7,7 +7,7 @@ Who takes a slot reads the journal from the last committed checkpoint on, and fi
 outcome, which is never taken back and whose effects are redone, or an intent alone, of which nobody knows.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, Literal
@@ -29,7 +29,7 @@ class _Kind(msgspec.Struct, frozen=True):
 
 
 _kind = msgspec.json.Decoder(_Kind).decode
-_decoders: Final = {
+_decoders: Final[dict[str, Callable[[bytes], Entry]]] = {
     "intent": msgspec.json.Decoder(Intent).decode,
     "outcome": msgspec.json.Decoder(Outcome).decode,
     "checkpoint": msgspec.json.Decoder(Checkpoint).decode,

@@ -68,6 +68,10 @@ def _histogram(name: str, meaning: str, action: str, *labels: str, buckets: tupl
 
 # One SMTP transaction takes 20 ms to a near host, a slow one seconds, and the end of the data may take 10 minutes.
 _ATTEMPT_BUCKETS: Final = (0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 600.0)
+# A broker answers in a millisecond or two; while a transaction is committed, an intent waits 10 to 20.
+_INTENT_BUCKETS: Final = (
+    0.0005, 0.001, 0.0015, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1, 0.25, 1.0, 5.0,
+)  # fmt: skip
 # ClickHouse takes 20,000 rows in 50-500 ms; a merge or a slow disk makes it seconds.
 _INSERT_BUCKETS: Final = (0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0)
 
@@ -253,6 +257,17 @@ ATTEMPTS = _counter(
     "policy, throttled or spam rising: an IP's reputation; drain the slot. egress_unavailable, any: see "
     "evenpost_slots_without_address.",
     "class",
+)
+INTENT_SECONDS = _histogram(
+    "evenpost_intent_seconds",
+    "Time from handing an intent over until the broker has it; the receiver waits for the message meanwhile.",
+    "p99 above 0.25 s: each mail waits for the broker; look at its disk and at its request queue.",
+    buckets=_INTENT_BUCKETS,
+)
+IN_DOUBT = _counter(
+    "evenpost_sends_in_doubt_total",
+    "Sends whose intent a lost sender left without an outcome, as read when the slot was taken.",
+    "At most one for each connection of a sender that was killed; more: tell the makers.",
 )
 ATTEMPT_SECONDS = _histogram(
     "evenpost_attempt_seconds",

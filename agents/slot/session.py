@@ -1,0 +1,360 @@
+"""A slot while it is ours: one send after another to its end, all of it said in one open transaction after another.
+
+1. What the journal knew and nobody had committed is said first: effects of outcomes, with the same event ids.
+2. Then the lanes.  A send that is done is passed over.  One whose intent stands without an outcome is uncertain, or is
+   sent again, as its campaign says; where this very process was at it, its end is waited for, and is the outcome.
+3. Any other send is tried once.  Its intent is a fact: durable before the dot.  Its outcome and effects are handed over
+   together and awaited by nobody: the next intent of the connection stands behind them in the same partition, so that
+   its durability is theirs.
+4. What Kafka refuses for what it is (too large) is made short, and the send is a dead letter as well.
+
+A live sender never sends again for Kafka's sake: an attempt is begun anew where nothing went, and nowhere else.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+import structlog
+from confluent_kafka import KafkaException
+
+from agents.slot.inbox import Inbox
+from agents.slot.shared import Shared, heard
+from agents.slot.under_way import UnderWay
+from agents.slot.words import Words
+from schemas.events import Checkpoint, Intent, Outcome, Rule, Send, Suppression
+from streams.delivery import outcomes
+from streams.delivery.attempt import Attempts
+from streams.delivery.errors import StaleIntentError
+from streams.delivery.journal import Key, Memory
+from streams.delivery.short_outcome import shortened
+from streams.runtime.dead_letters import INTERNAL, MALFORMED, DeadLetter, Failure
+from streams.runtime.errors import FencedError, TransactionAbortedError
+from streams.runtime.metrics import (
+    ATTEMPT_SECONDS,
+    ATTEMPTS,
+    EVENTS,
+    FAILURES,
+    FUSE,
+    INTENT_SECONDS,
+    OUTCOMES,
+    SUPPRESSED,
+)
+from streams.runtime.partition.outbox import Outbox, Position
+from streams.runtime.partition.streaming_producer import StreamingProducer
+from streams.runtime.partition.transactions import Record
+from streams.runtime.state.local_store import StoreError
+
+log = structlog.get_logger(__name__)
+
+# What is under way gets this long (s) when the slot is given up.  Then its connections are cut, and the last commit and
+# the producer's end have until a worker's own limit of 17 s (life/worker.py).
+DRAIN_S: Final = 10.0
+END_S: Final = 4.0
+# An attempt that Kafka stopped before its dot is begun anew after this (s): the broker has just failed.
+AGAIN_S: Final = 0.5
+# The reason of a dead letter whose outcome Kafka does not take.
+REFUSED: Final = "outcome refused by Kafka"
+_send = msgspec.json.Decoder(Send)
+
+
+class Session:
+    """One taking of a slot."""
+
+    def __init__(
+        self,
+        slot: int,
+        shared: Shared,
+        *,
+        inbox: Inbox,
+        under_way: UnderWay,
+        producer: StreamingProducer,
+        memory: Memory,
+        attempts: Callable[[], Attempts],
+        worked: Callable[[], None],
+    ) -> None:
+        self.slot = slot
+        self._shared = shared
+        self._words = Words(slot, shared)
+        self._inbox = inbox
+        self._under_way = under_way
+        self._attempts = attempts
+        self._worked = worked
+        self._lanes = dict(memory.lanes)
+        self._redo = memory.redo
+        # Intents without an outcome: those that the journal had, and ours.
+        self._in_doubt: dict[Key, Intent] = dict(memory.in_doubt)
+        # Where the sends that are begun stand: lane and offset.
+        self._begun: dict[Key, tuple[str, int]] = {}
+        # Events at their end since the last commit, and the dealings that they were.
+        self._done: list[tuple[Any, Key | None]] = []
+        self._outbox = Outbox(
+            producer,
+            group=shared.group,
+            name=f"slot {slot}",
+            position=self._position,
+            idle=lambda: not (self._begun or self._inbox.waits),
+        )
+
+    def positions(self) -> dict[str, int]:
+        """Each lane's (full name) offset below which all is done."""
+        return {self._shared.settings.topic(lane): book.committable for lane, book in self._lanes.items()}
+
+    async def serve(self) -> None:
+        """Work until the inbox ends, then say the last of it.
+
+        Raises FencedError, or the defect that ended it: what else was past MAIL FROM had its time to finish then.
+        """
+        for outcome in self._redo:
+            self._say(outcome, known=True)
+            self._lanes[outcome.lane or ""].done(outcome.offset or 0)
+        outbox = asyncio.create_task(self._outbox.run(), name=f"outbox-{self.slot}")
+        workers = [
+            asyncio.create_task(self._work(), name=f"slot-{self.slot}-{number}")
+            for number in range(self._shared.settings.smtp.connections_per_slot)
+        ]
+        working = asyncio.create_task(self._until_the_last(workers))
+        try:
+            await asyncio.wait({outbox, working}, return_when=asyncio.FIRST_COMPLETED)
+            if not working.done():
+                outbox.result()
+                raise AssertionError("an outbox ended by itself")
+            async with asyncio.timeout(END_S):
+                await self._outbox.end()
+            working.result()
+        finally:
+            for task in (outbox, working, *workers):
+                task.cancel()
+                task.add_done_callback(heard)
+            await asyncio.wait({outbox, working, *workers})
+
+    async def _until_the_last(self, workers: Sequence["asyncio.Task[None]"]) -> None:
+        """Wait for the workers; where one fails, the others finish what is past MAIL FROM and begin nothing."""
+        ended, others = await asyncio.wait(workers, return_when=asyncio.FIRST_EXCEPTION)
+        if others:
+            self._inbox.end(len(workers))
+            await asyncio.wait(others, timeout=DRAIN_S)
+        for worker in ended:
+            if not worker.cancelled():  # cut while it waited
+                worker.result()
+
+    # ── one send ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _work(self) -> None:
+        while (message := await self._inbox.take()) is not None:
+            try:
+                await self._take(message)
+            except FencedError:  # the outbox says so too, and ends this session
+                return
+            self._worked()
+
+    async def _take(self, message: Any) -> None:
+        """Bring one event to its end, whatever it holds (G8)."""
+        lane = self._lane(message)
+        book = self._lanes[lane]
+        book.comes(message.offset)
+        if book.is_done(message.offset):
+            book.skip(message.offset)
+            self._done.append((message, None))
+            return
+        book.begin(message.offset)
+        EVENTS.labels(lane).inc()
+        key: Key | None = None
+        try:
+            send = _send.decode(message.value or b"")
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            self._bury(message, reason=MALFORMED, error=str(error))
+        else:
+            key = (send.send_id, send.deal)
+            self._begun[key] = (lane, message.offset)
+            try:
+                outcome = await self._settled(send, message)
+                if outcome is not None:
+                    outcome = msgspec.structs.replace(outcome, lane=lane, offset=message.offset)
+                    await self._told_first(outcome)
+                    self._say(outcome, send=send, message=message)
+            finally:
+                self._begun.pop(key, None)
+        book.done(message.offset)
+        self._done.append((message, key))
+
+    async def _settled(self, send: Send, message: Any) -> Outcome | None:
+        """What became of a send; None where it has no name to say it under, and its letter is all."""
+        key = (send.send_id, send.deal)
+        while True:
+            if key not in self._under_way:
+                doubt = self._in_doubt.get(key)
+                if doubt is not None:
+                    known = outcomes.doubtful(send, doubt, _now(), self._shared.outcome_settings)
+                    if known is not None:
+                        return known
+                self._under_way.begin(key, self._attempts().settle(send))
+            try:
+                with ATTEMPT_SECONDS.time():
+                    outcome = await self._under_way.outcome(key)
+            except (TransactionAbortedError, FencedError, StaleIntentError) as stopped:
+                # Nothing went.  Where it is this session that was fenced, its outbox ends it meanwhile.
+                log.warning("attempt stopped before its dot", slot=self.slot, send_id=send.send_id, why=str(stopped))
+                self._in_doubt.pop(key, None)
+                await asyncio.sleep(AGAIN_S)
+            except StoreError:  # not this send's fault: the worker ends, and begins with a whole copy
+                raise
+            except Exception as error:  # noqa: BLE001  # told by `_failed`, and the fuse counts it
+                return self._failed(send, message, error)
+            else:
+                self._shared.fuse.admit(events=1, failed=0)
+                return outcome
+
+    def _failed(self, send: Send, message: Any, error: Exception) -> Outcome | None:
+        """An error of ours.  Tried once: nobody can say whether the mail went, and a second one is worse than none."""
+        log.error("send failed within", slot=self.slot, send_id=send.send_id, exc_info=error)
+        FAILURES.labels(self._lane(message)).inc()
+        self._blow()
+        failure = Failure(error=error)
+        self._bury(message, reason=INTERNAL, error=failure.line, tries=failure.tries)
+        rule = Rule(rule="internal_error", value=type(error).__name__, limit="none")
+        try:
+            return outcomes.refused(send, "internal_error", rule, _now(), self._shared.outcome_settings)
+        except ValueError:  # no dealer of ours made this send: its address has no domain, and no outcome a name
+            return None
+
+    def _blow(self) -> None:
+        self._shared.fuse.admit(events=1, failed=1)
+        FUSE.set(self._shared.fuse.share)
+
+    # ── what is said ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def announce(self, send: Send, connection: str) -> "asyncio.Future[int]":
+        """Hand a send's intent over; the future tells that it is durable."""
+        if not self._shared.journals:
+            free: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+            free.set_result(0)
+            return free
+        key = (send.send_id, send.deal)
+        lane, offset = self._begun[key]
+        intent = Intent(
+            send_id=send.send_id,
+            deal=send.deal,
+            attempt=send.attempt + 1,
+            content=send.content,
+            connection=connection,
+            lane=lane,
+            offset=offset,
+            at=_now(),
+        )
+        self._in_doubt[key] = intent
+        said = time.monotonic()
+        durable = self._outbox.fact(self._words.fact(intent))
+        durable.add_done_callback(lambda _: INTENT_SECONDS.observe(time.monotonic() - said))
+        return durable
+
+    async def _told_first(self, outcome: Outcome) -> None:
+        """For who kills senders: the outcome durable, its effects neither handed over nor committed."""
+        points = self._shared.points
+        if points is not None and (outcome.send_id, outcome.deal) in self._in_doubt:
+            await self._outbox.fact(self._words.fact(outcome))
+            points.reach("after-outcome")
+
+    def _say(self, outcome: Outcome, *, send: Send | None = None, message: Any = None, known: bool = False) -> None:
+        """Hand an outcome and all that follows from it over."""
+        _count(outcome, send)
+        after = None
+        if outcome.suppression is not None:
+            after = asyncio.create_task(self._suppressed(outcome.suppression))
+            after.add_done_callback(heard)
+
+        def refused(error: KafkaException) -> Sequence[Record]:
+            if send is None:  # read from the journal, which had room for it
+                raise error
+            return self._short(outcome, send, message, error)
+
+        journaled = known or self._in_doubt.pop((outcome.send_id, outcome.deal), None) is not None
+        self._outbox.effects(self._words.effects(outcome, journaled=journaled), refused=refused, after=after)
+
+    def _short(self, outcome: Outcome, send: Send, message: Any, error: KafkaException) -> Sequence[Record]:
+        log.error("outcome refused by Kafka, made short", slot=self.slot, send_id=send.send_id, error=str(error))
+        FAILURES.labels(self._lane(message)).inc()
+        short = shortened(outcome, send, str(error), _now(), self._shared.outcome_settings)
+        short = msgspec.structs.replace(short, lane=outcome.lane, offset=outcome.offset)
+        letter = self._letter(message, reason=REFUSED, error=str(error))
+        self._blow()
+        return [*self._words.effects(short, journaled=True), letter]
+
+    async def _suppressed(self, entry: Suppression) -> None:
+        """Write a suppression, which no transaction holds back, until it is durable (DESIGN.md G4)."""
+        record = self._words.suppression(entry)
+        while True:
+            try:
+                await (await self._shared.producer.send(record.topic, record.value, key=record.key))
+            except KafkaException as error:
+                log.warning("suppression not durable yet", slot=self.slot, error=str(error))
+                await asyncio.sleep(AGAIN_S)
+            else:
+                SUPPRESSED.labels(entry.reason).inc()
+                return
+
+    def _bury(self, message: Any, *, reason: str, error: str, tries: int | None = None) -> None:
+        letter = self._letter(message, reason=reason, error=error, tries=tries)
+
+        def refused(why: KafkaException) -> Sequence[Record]:
+            raise why  # a letter is cut to what fits
+
+        self._outbox.effects([letter], refused=refused)
+
+    def _letter(self, message: Any, *, reason: str, error: str, tries: int | None = None) -> Record:
+        return self._words.dead_letter(
+            DeadLetter(
+                role="sender",
+                topic=self._lane(message),
+                partition=message.partition,
+                offset=message.offset,
+                key=message.key,
+                value=message.value,
+                reason=reason,
+                error=error,
+                tries=tries,
+            )
+        )
+
+    def _position(self) -> Position:
+        """Where the slot stands; asked for when nothing more goes into the transaction."""
+        checkpoint = Checkpoint(
+            slot=self.slot,
+            lanes={lane: book.lane() for lane, book in self._lanes.items()},
+            open=tuple(self._in_doubt.values()),
+            at=_now(),
+        )
+        covered = len(self._done)
+
+        def committed() -> None:
+            done = self._done[:covered]
+            del self._done[:covered]
+            self._inbox.committed([message for message, _ in done])
+            self._under_way.committed(key for _, key in done if key is not None)
+
+        return Position(
+            checkpoint=self._words.checkpoint(checkpoint),
+            offsets={
+                (self._shared.settings.topic(lane), self.slot): book.committable
+                for lane, book in self._lanes.items()
+                if book.committable  # 0: nothing of this lane was ever done
+            },
+            committed=committed,
+        )
+
+    def _lane(self, message: Any) -> str:
+        return str(message.topic).removeprefix(self._shared.settings.kafka.prefix)
+
+
+def _count(outcome: Outcome, send: Send | None) -> None:
+    delivery = outcome.delivery
+    OUTCOMES.labels(delivery.type).inc()
+    if send is not None and delivery.attempt > send.attempt:
+        ATTEMPTS.labels(delivery.class_).inc()
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
