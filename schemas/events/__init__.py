@@ -1,7 +1,7 @@
 """The structs on the wire, one file a speaker: upstream, the dealer, the sender, operators and automation."""
 
 from schemas.events.controls import Condition, Content, Control, Lease
-from schemas.events.deliveries import FINAL_TYPES, Delivery, DeliveryType, Rule
+from schemas.events.deliveries import FINAL_TYPES, GUESSED_IN_DOUBT, Delivery, DeliveryType, Rule
 from schemas.events.fields import Kind
 from schemas.events.journal import Checkpoint, Intent, Lane, Outcome
 from schemas.events.sends import Return, Send
@@ -21,6 +21,7 @@ from schemas.events.upstream import (
 
 __all__ = [
     "FINAL_TYPES",
+    "GUESSED_IN_DOUBT",
     "Address",
     "Campaign",
     "Cap",

@@ -31,6 +31,8 @@ OtherType = Literal[
 ]
 DeliveryType = Literal[FinalType, OtherType]
 FINAL_TYPES: frozenset[str] = frozenset(get_args(FinalType))
+# Finals that say, of themselves, that no mail went.  Of a send in doubt that would be a guess: it ends `uncertain`.
+GUESSED_IN_DOUBT: Final = frozenset({"expired", "suppressed", "invalid", "rejected", "cancelled"})
 
 # docs/deliveries.md and the warehouse's column are written from these words.
 MEANINGS: Final[dict[DeliveryType, str]] = {
@@ -43,7 +45,7 @@ MEANINGS: Final[dict[DeliveryType, str]] = {
     "invalid": "the event or the address can't be sent; `rules` names the field",
     "rejected": "we refused: the content does not compile or render, or an internal error",
     "cancelled": "the campaign was cancelled",
-    "uncertain": "nobody knows: the connection or its sender broke off between the dot and the reply",
+    "uncertain": "nobody knows: connection or sender broke off between dot and reply, and no later attempt went",
     "waiting": "it can't go yet: pace, start, pause, unknown campaign; or a sender gave it back (slot, key)",
     "deferred": "the receiver said try again later",
     "delivered": "the channel reports that it reached the person's device or mailbox",

@@ -27,7 +27,8 @@ class Send(msgspec.Struct, frozen=True, kw_only=True):
 
     `deal` counts dealings of this send id, `attempt` its SMTP transactions so far.  `created_at` is the Date header.
     The source coordinates are those of the recipient event as upstream wrote it.  `weights_version` names the slots and
-    weights that it was dealt over; 0 = it kept its slot and is no part of an even sequence.
+    weights that it was dealt over; 0 = it kept its slot and is no part of an even sequence.  `in_doubt`: an attempt
+    before may have reached the person (`on_uncertain` "resend"), so its place under the caps is never given back.
     """
 
     send_id: SendId
@@ -55,6 +56,7 @@ class Send(msgspec.Struct, frozen=True, kw_only=True):
     source_partition: int
     source_offset: int
     views: Views = Views()
+    in_doubt: bool = False
 
 
 class Return(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,12 +13,24 @@ from typing import Final
 import msgspec
 
 from schemas import ids
-from schemas.events import FINAL_TYPES, Delivery, DeliveryType, Intent, Outcome, Return, Rule, Send, Suppression
+from schemas.events import (
+    FINAL_TYPES,
+    GUESSED_IN_DOUBT,
+    Delivery,
+    DeliveryType,
+    Intent,
+    Outcome,
+    Return,
+    Rule,
+    Send,
+    Suppression,
+)
 from streams.delivery import retry
 from streams.delivery.smtp import Result
 from streams.views import World
 
-# Finals that reached nobody: the person's place under the cap is free again (DESIGN.md G5).
+# Finals that reached nobody: the person's place under the cap is free again (DESIGN.md G5).  Of a send in doubt none
+# can say so: an attempt before may have reached the person, though a later one was refused.
 GIVEN_BACK: Final = frozenset({"bounced", "expired", "rejected", "cancelled", "suppressed"})
 # What can't go now (campaign paused, view behind) is looked at by the dealer again after this.
 PARKED_S: Final = 2.0
@@ -91,12 +103,14 @@ def concluded(send: Send, result: Result, now: datetime, settings: OutcomeSettin
             return _outcome(tried, "bounced", result.class_, now, settings, result=result)
         case "uncertain" if send.on_uncertain == "hold":
             return _outcome(tried, "uncertain", result.class_, now, settings, result=result)
+        case "uncertain":
+            return _deferred(sent_again(tried), result, now, settings, jitter)
         case _:
             return _deferred(tried, result, now, settings, jitter)
 
 
 def doubtful(send: Send, intent: Intent, now: datetime, settings: OutcomeSettings) -> Outcome | None:
-    """The outcome of a send whose intent stands in the journal without one; None = it is sent again.
+    """The outcome of a send whose intent stands in the journal without one; None = it goes on as `sent_again`.
 
     Nobody knows whether the mail went: the campaign has said what it would rather have, none or two (DESIGN.md G2).
     """
@@ -106,6 +120,11 @@ def doubtful(send: Send, intent: Intent, now: datetime, settings: OutcomeSetting
     result = Result(disposition="uncertain", class_=SENDER_LOST, reply=begun, stage="dot", via="")
     tried = msgspec.structs.replace(send, attempt=intent.attempt)
     return _outcome(tried, "uncertain", SENDER_LOST, now, settings, result=result)
+
+
+def sent_again(send: Send) -> Send:
+    """The send after an attempt of which nobody knows: it may have had its effect, whatever the next ones come to."""
+    return msgspec.structs.replace(send, in_doubt=True)
 
 
 def _deferred(send: Send, result: Result, now: datetime, settings: OutcomeSettings, jitter: float) -> Outcome:
@@ -142,7 +161,9 @@ def _outcome(
     rules: tuple[Rule, ...] = (),
     returned: Return | None = None,
 ) -> Outcome:
-    if type_ in GIVEN_BACK and send.cap_class is not None:
+    if send.in_doubt and type_ in GUESSED_IN_DOUBT:
+        type_ = "uncertain"
+    if type_ in GIVEN_BACK and send.cap_class is not None and not send.in_doubt:
         returned = Return(kind="give_back", send=send, due=now, reason=type_, at=now)
     delivery = Delivery(
         event_id=ids.deal_event_id(send, type_),

@@ -20,10 +20,10 @@ CLASS: Final = "record_refused"
 
 
 def shortened(outcome: Outcome, send: Send, refusal: str, now: datetime, settings: OutcomeSettings) -> Outcome:
-    """The same end in few bytes; what would have come back ends here, as `rejected`."""
+    """The same end in few bytes; what would have come back ends here, as `rejected` (`uncertain`, if in doubt)."""
     if not outcome.delivery.final:
         rule = Rule(rule=CLASS, value=refusal[:MAX_REPLY], limit="a send that fits into a record")
-        tried = msgspec.structs.replace(send, attempt=outcome.delivery.attempt)
+        tried = send if outcome.returned is None else outcome.returned.send
         outcome = outcomes.refused(tried, CLASS, rule, now, settings)
     delivery = msgspec.structs.replace(outcome.delivery, reply=outcome.delivery.reply[:MAX_REPLY])
     return msgspec.structs.replace(outcome, delivery=delivery, returned=None)

@@ -130,7 +130,7 @@ class Desk:
             entry = _current(person, back)
             if entry is None:
                 return [letter]
-            self._settling.write(back.send, person.with_entry(closed(entry)))
+            self._settling.write(back.send, person.with_entry(closed(entry, back.send)))
         return [letter] if back.kind == "give_back" else [self._rejected(back.send, failure.name, now), letter]
 
     def _rejected(self, send: Send, error_name: str, now: datetime) -> Emission:
@@ -203,7 +203,7 @@ class Desk:
             self.counters["returns_ignored"] += 1
             return []
         if back.kind == "give_back":
-            self._settling.write(send, person.with_entry(closed(entry)))
+            self._settling.write(send, person.with_entry(closed(entry, send)))
             return []
         # Due no later than it expires, so that it ends in time.
         campaign = self._world.campaigns.get(ids.campaign_key(send.tenant, send.campaign_id))

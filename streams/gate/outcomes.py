@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from schemas import ids, topics
-from schemas.events import Delivery, DeliveryType, Rule, Send
+from schemas.events import GUESSED_IN_DOUBT, Delivery, DeliveryType, Rule, Send
 from streams.gate.terms import Emission, Source
 from streams.runtime.dead_letters import INTERNAL, DeadLetter, Failure
 
@@ -35,7 +35,9 @@ class Outcomes:
         self.types: Counter[str] = Counter()
 
     def final(self, send: Send, type_: DeliveryType, rules: tuple[Rule, ...], now: datetime) -> Emission:
-        """The final outcome of a mail that does not go, or not again."""
+        """The final outcome of a mail that does not go, or not again; `uncertain` where it may have gone before."""
+        if send.in_doubt and type_ in GUESSED_IN_DOUBT:
+            type_ = "uncertain"
         event_id = ids.deal_event_id(send, type_) if send.deal else _source_event_id(send, "final")
         return self._emission(self._delivery(send, event_id, type_, rules=rules, class_=rules[0].rule, now=now))
 

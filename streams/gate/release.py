@@ -155,7 +155,7 @@ class Release:
         """Forget a mail that was never dealt, so that it may be asked for again; else free its place under the caps."""
         entry = person.entry(send.send_id)
         if entry is not None:
-            left = closed(entry) if send.deal else None
+            left = closed(entry, send) if send.deal else None
             self._settling.write(send, person.with_entry(left) if left else person.without(send.send_id))
 
     def _lost(self, key: bytes, value: bytes, error: str) -> Emission:
@@ -187,6 +187,6 @@ class Release:
         return now + IDLE if credit is None else max(moment(queue.due_ms[NEW]), credit)
 
 
-def closed(entry: Entry) -> Entry:
-    """The entry of a mail that was dealt and reached nobody: its send id stays taken, its place is free."""
-    return msgspec.structs.replace(entry, stage=Stage.CLOSED, counts=False)
+def closed(entry: Entry, send: Send) -> Entry:
+    """The entry of a mail that was dealt and ended: its send id stays taken, its place is free if it reached nobody."""
+    return msgspec.structs.replace(entry, stage=Stage.CLOSED, counts=entry.counts and send.in_doubt)

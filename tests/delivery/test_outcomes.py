@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import msgspec
+import pytest
+
 from schemas import ids
-from schemas.events import Intent
+from schemas.events import Intent, Outcome, Send
 from streams.delivery import outcomes, replies
 from streams.delivery.outcomes import OutcomeSettings
+from streams.delivery.short_outcome import shortened
+from streams.delivery.smtp import Result
+from streams.views import World
 from tests.compose.builders import NOW, send
 
 SETTINGS = OutcomeSettings(address_key=b"k" * 32)
@@ -39,3 +45,48 @@ def test_a_sender_lost_between_intent_and_outcome_is_uncertain_where_the_campaig
 def test_a_sender_lost_between_intent_and_outcome_is_sent_again_where_the_campaign_says_so() -> None:
     """Nothing is said of it yet."""
     assert outcomes.doubtful(send(on_uncertain="resend"), INTENT, LATER, SETTINGS) is None
+
+
+def after(send_: Send, disposition: str, **changes: object) -> Outcome:
+    """What one attempt comes to."""
+    result = Result(disposition=disposition, class_="connection_lost", stage="dot", via="")  # type: ignore[arg-type]
+    return outcomes.concluded(msgspec.structs.replace(send_, **changes), result, NOW, SETTINGS, jitter=0)
+
+
+def test_an_attempt_in_doubt_keeps_its_place_whatever_the_next_ones_come_to() -> None:
+    """The first may have reached the person, so a bounce of the second gives nothing back, and an end is no claim."""
+    outcome = after(send(on_uncertain="resend"), "uncertain")
+    assert outcome.returned is not None and outcome.returned.kind == "retry"
+    again = outcome.returned.send
+    assert (outcome.delivery.type, again.in_doubt, again.attempt) == ("deferred", True, 1)
+    bounced = after(again, "hard")
+    assert (bounced.delivery.type, bounced.returned) == ("bounced", None)
+    late = outcomes.withheld(again, World(), again.expire_at, SETTINGS)
+    assert late is not None
+    assert (late.delivery.type, late.delivery.class_, late.returned) == ("uncertain", "too_late", None)
+    assert (late.delivery.final, late.delivery.rules[0].rule) == (True, "expire_at")
+    assert after(again, "accepted").delivery.type == "accepted"
+
+
+def test_a_last_attempt_in_doubt_is_uncertain_and_not_expired() -> None:
+    """There is no time for another one: nobody knows how it ended."""
+    outcome = after(send(on_uncertain="resend"), "uncertain", expire_at=NOW + timedelta(seconds=1))
+    assert (outcome.delivery.type, outcome.delivery.final, outcome.returned) == ("uncertain", True, None)
+
+
+def test_an_outcome_in_doubt_made_short_stays_in_doubt() -> None:
+    """A send that fits no record ends here: it may have gone, so it is not said to be rejected."""
+    sent = send(on_uncertain="resend")
+    short = shortened(after(sent, "uncertain"), sent, "too large", NOW, SETTINGS)
+    assert (short.delivery.type, short.delivery.class_, short.delivery.attempt) == ("uncertain", "record_refused", 1)
+    assert short.returned is None
+
+
+@pytest.mark.parametrize(("disposition", "given_back"), [("hard", True), ("uncertain", False), ("accepted", False)])
+def test_a_place_is_given_back_where_the_mail_is_known_to_have_reached_nobody(
+    disposition: str, given_back: bool
+) -> None:
+    """A bounce frees it; `uncertain` and `accepted` keep it."""
+    outcome = after(send(on_uncertain="hold"), disposition)
+    assert outcome.delivery.final
+    assert (outcome.returned is not None and outcome.returned.kind == "give_back") is given_back

@@ -118,6 +118,28 @@ def test_a_return_that_may_not_go_again_ends_and_gives_its_place_back(ending: st
     assert len(scene.ask(campaign_id="other").sends) == 1
 
 
+@pytest.mark.parametrize("ending", ["suppressed", "cancelled", "expired"])
+def test_a_return_in_doubt_that_may_not_go_again_is_uncertain_and_keeps_its_place(ending: str) -> None:
+    """An attempt before may have reached the person: nothing is claimed, and nobody gets its place."""
+    scene = capped_scene()
+    (first,) = scene.ask().sends
+    scene.give("retry", msgspec.structs.replace(first, in_doubt=True), due_s=60)
+    scene.later(seconds=60)
+    (second,) = scene.release().sends
+    assert second.in_doubt
+    scene.give("retry", second, due_s=60)
+    key = scene.suppress("u1@docomo.example", reason="hard_bounce") if ending == "suppressed" else None
+    if ending == "cancelled":
+        scene.campaign(cap_class="m", state="cancelled")
+    scene.later(hours=24 if ending == "expired" else 1)
+    (final,) = scene.release().finals
+    assert (final.type, final.final, final.event_id) == ("uncertain", True, ids.deal_event_id(second, "uncertain"))
+    assert final.class_ == {"suppressed": "suppressed", "cancelled": "campaign_state", "expired": "expire_at"}[ending]
+    if key is not None:
+        scene.apply("suppressions", key, None)
+    assert scene.ask(campaign_id="other").types == ["capped"]
+
+
 def test_a_return_due_after_its_end_ends_in_time() -> None:
     """A retry scheduled beyond `expire_at` is not kept until then."""
     scene = Scene()
