@@ -33,9 +33,9 @@ def main() -> None:
     """Parse the arguments and run."""
     parser = argparse.ArgumentParser(prog="python -m agents", description="Run one role of Evenpost.")
     parser.add_argument("role", choices=ROLES)
-    parser.add_argument("--member", help="this worker's name, unique in its role (default: ROLE-0)")
+    parser.add_argument("--member", help="this worker's name, unique in its role (default: ROLE-HOSTNAME)")
     given = parser.parse_args()
-    role, member = given.role, given.member or f"{given.role}-0"
+    role, member = given.role, given.member or member_name.default(given.role)
     settings = Settings()
     logs.configure(settings.log_level, member=member)
     setproctitle.setproctitle(f"evenpost {member}")

@@ -2,7 +2,6 @@
 
 import os
 import re
-import socket
 import sys
 from pathlib import Path
 from typing import Annotated, Final
@@ -52,10 +51,11 @@ def worker(
     """
     from streams.operate.errors import UsageFault
     from streams.operate.up import ROLES, WORKER
+    from streams.runtime.life import member_name
 
     if role not in ROLES:
         raise UsageFault(f"no role {role!r}: there are {', '.join(ROLES)}")
-    name = member or f"{role}-{socket.gethostname()}"
+    name = member or member_name.default(role)
     if not _MEMBER.fullmatch(name):
         raise UsageFault(f"--member {name!r}: letters, digits, '.', '_' and '-', at most 100")
     os.environ["EVENPOST_KAFKA__BOOTSTRAP"] = str(cluster().kafka.bootstrap)

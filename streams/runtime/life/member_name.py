@@ -11,6 +11,7 @@
 import contextlib
 import fcntl
 import os
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,6 +34,11 @@ FREE_AFTER_SESSIONS: Final = 1.5
 _POLL_S: Final = 0.2
 _ASK_S: Final = 1.0
 _ASK_TIMEOUT_S: Final = 10.0
+
+
+def default(role: str) -> str:
+    """The name of a worker that was given none: the same at each start on one host, another on the next."""
+    return f"{role}-{socket.gethostname()}"
 
 
 @contextlib.contextmanager

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -19,6 +22,7 @@ from streams.runtime.life.waiting import SAY_EVERY_S, Waiting
 from streams.runtime.settings import KafkaSettings, Settings
 from tests.runtime.builders import deployed, until
 
+ROOT = Path(__file__).parents[3]
 SILENT = KafkaSettings(bootstrap="127.0.0.1:1")
 
 
@@ -97,3 +101,12 @@ def test_whose_name_was_taken_waits_until_it_is_free(kafka_bootstrap: str, topic
     asyncio.run(other.leave())
     member_name.wait_until_free(settings, "control", "control-0")
     assert not (tmp_path / "run" / "control-0.taken").exists()
+
+
+def test_a_worker_without_a_name_has_one_of_its_host() -> None:
+    """Whoever starts it, `evenpost worker` or `python -m agents`: two hosts don't take each other's name."""
+    assert member_name.default("gate") == f"gate-{socket.gethostname()}"
+    told = subprocess.run(
+        [sys.executable, "-m", "agents", "--help"], capture_output=True, text=True, check=True, cwd=ROOT
+    ).stdout
+    assert "default: ROLE-HOSTNAME" in " ".join(told.split())
