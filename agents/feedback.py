@@ -1,8 +1,9 @@
 """FEEDBACK: upstream's suppression requests become entries of the suppression list.
 
 Each partition of the requests has one fenced owner (`PartitionLoop`, without a table).  A request is decoded, its
-address named by its keyed hash, and the entry (or, for a lift, its tombstone) written: a fact, durable before the
-request's offset is committed.  What can't be used is a dead letter with its reason, in one transaction with the offset.
+address named by its keyed hash, and the entry (or, for a lift, its tombstone) written, in one transaction with the
+request's offset: a former owner that wakes up late is fenced, and puts no old word over a newer one (ADR 10).  Readers
+of the list don't wait for the commit.  What can't be used is a dead letter with its reason.
 """
 
 from collections.abc import Sequence
@@ -20,7 +21,6 @@ from streams.runtime.keys import load_key
 from streams.runtime.life import worker
 from streams.runtime.metrics import SUPPRESSED
 from streams.runtime.partition.emission import Emission
-from streams.runtime.partition.facts import Facts, producer_of_facts
 from streams.runtime.partition.fuse_file import fuse_kept_in
 from streams.runtime.partition.ownership import Ownership
 from streams.runtime.partition.partition_loop import PartitionLoop, Received
@@ -29,9 +29,8 @@ from streams.runtime.settings import Settings
 from streams.runtime.state.local_state import state_path
 
 ROLE: Final = "feedback"
-# It has no view that would tell that the broker is away, and a fact is given up within the session, then decided again.
+# It has no view that would tell that the broker is away; what is not committed then is decided again when it is back.
 PATIENCE_S: Final = 300.0
-_FACTS: Final = frozenset({topics.SUPPRESSIONS.name})
 # Each partition makes its producer in a thread; what waits for Kafka has threads of its own (`own_thread`).
 _PARTITIONS: Final = topics.SUPPRESSION_REQUESTS.partitions(gate=1, slots=1)
 
@@ -101,8 +100,6 @@ class Feedback:
         self._settings = settings
         self._member = member
         self._keys = SuppressionKeys(key=load_key(settings, "address_id"), version=settings.secrets.address_id_version)
-        self._producer = producer_of_facts(settings.kafka, client_id=f"evenpost-{member}")
-        self._facts = Facts(self._producer, topics=_FACTS, session_timeout_s=settings.kafka.session_timeout_s)
         self._fuse = fuse_kept_in(state_path(settings, member, "fuse.json"), settings.worker.fuse_share)
         self.app = make_app(ROLE, settings, member=member)
         self._offsets = GroupOffsets(settings.kafka, self.app.conf.id)
@@ -129,15 +126,12 @@ class Feedback:
             on_worked=self.ownership.resume,
             is_owner=self.ownership.confirmed,
             fuse=self._fuse,
-            facts=self._facts,
         )
 
     async def main(self) -> int:
         """Serve until stopped."""
         readiness = worker.Readiness(self._settings, role=ROLE, member=self._member)
-        code = await worker.serve(self.app, self.ownership, readiness, patience_s=PATIENCE_S)
-        self._producer.close()
-        return code
+        return await worker.serve(self.app, self.ownership, readiness, patience_s=PATIENCE_S)
 
 
 def run(settings: Settings, member: str) -> None:

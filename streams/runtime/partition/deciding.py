@@ -5,14 +5,13 @@
 3. What can't even be rejected is buried: a dead letter alone.
 4. An event whose records no broker would take (a batch halved down to it showed that) begins at step 2, then at 3.
 
-What a batch comes to is said, not done: records for its transaction, facts to be written before it, and how many
-events failed, for the fuse.
+What a batch comes to is said, not done: records for its transaction, and how many events failed, for the fuse.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final, Protocol
+from typing import Any, Final, Literal, Protocol
 
 import structlog
 
@@ -75,11 +74,11 @@ class Decider(Protocol):
 
 @dataclass(kw_only=True)
 class Refused:
-    """An event whose own records the broker refuses: its rejection is tried next, then its burial."""
+    """An event whose own records the broker refuses: it is rejected, and where that is refused too, buried."""
 
     message: Any
     failure: Failure
-    bury: bool = False
+    end: Literal["rejected", "buried"] = "rejected"
 
 
 @dataclass(kw_only=True)
@@ -87,7 +86,6 @@ class Decided:
     """What a batch comes to."""
 
     records: list[Record] = field(default_factory=list)
-    facts: list[Record] = field(default_factory=list)
     failed: int = 0
     # Outputs and source events of dead letters, counted by declared topic once they are committed.
     letters: dict[str, int] = field(default_factory=dict)
@@ -95,7 +93,7 @@ class Decided:
     @property
     def empty(self) -> bool:
         """Whether there is nothing to write."""
-        return not self.records and not self.facts
+        return not self.records
 
 
 class Deciding:
@@ -110,9 +108,8 @@ class Deciding:
         settings: Settings,
         names: Mapping[str, str],
         changelog: str | None,
-        facts: frozenset[str],
     ) -> None:
-        """`names` maps full source topics to declared names; `facts` are the declared topics written outside."""
+        """`names` maps full source topics to declared names."""
         self._table = table
         self._make_decider = make_decider
         self._decider = make_decider(table)
@@ -121,7 +118,6 @@ class Deciding:
         self._tries = settings.worker.tries
         self._prefix = settings.kafka.prefix
         self._changelog = changelog
-        self._facts = facts
         self._failures = {name: metrics.FAILURES.labels(name) for name in names.values()}
 
     def begin_anew(self) -> None:
@@ -148,7 +144,8 @@ class Deciding:
             )
             if refused is not None and message is refused.message:
                 decided.failed += 1
-                outputs += self._ended(received, now, refused.failure, bury=refused.bury)
+                end = self._rejected if refused.end == "rejected" else self._buried
+                outputs += end(received, now, refused.failure)
             else:
                 outputs += self._guarded(received, now, decided)
         if decided.failed > TOLD:
@@ -175,9 +172,6 @@ class Deciding:
                 partition=output.partition,
                 headers=output.headers,
             )
-            if output.topic in self._facts:
-                decided.facts.append(record)
-                continue
             decided.records.append(record)
             if output.topic == _DEAD_LETTERS:
                 source = (output.headers.get("source-topic") or b"").decode()
@@ -201,17 +195,19 @@ class Deciding:
                     log.exception("event could not be decided", **where, tries=tried)
                 failure = Failure(error=error, tries=tried)
             decided.failed += 1
-            return self._ended(received, now, failure, bury=False)
+            return self._rejected(received, now, failure)
 
-    def _ended(self, received: Received, now: datetime, failure: Failure, *, bury: bool) -> Sequence[Any]:
-        if not bury:
-            try:
-                with self._table.savepoint():
-                    return self._decider.reject(received, now, failure)
-            except StoreError:
-                raise
-            except Exception:
-                log.exception("event could not be rejected either", topic=received.topic, offset=received.offset)
+    def _rejected(self, received: Received, now: datetime, failure: Failure) -> Sequence[Any]:
+        try:
+            with self._table.savepoint():
+                return self._decider.reject(received, now, failure)
+        except StoreError:
+            raise
+        except Exception:
+            log.exception("event could not be rejected either", topic=received.topic, offset=received.offset)
+        return self._buried(received, now, failure)
+
+    def _buried(self, received: Received, _: datetime, failure: Failure) -> Sequence[Any]:
         return [self._decider.bury(received, failure)]
 
 

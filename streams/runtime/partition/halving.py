@@ -60,7 +60,7 @@ class Halving:
             return
         if self.refused is None or self.refused.message is not batch[0]:
             self.refused = Refused(message=batch[0], failure=Failure(error=error, tries=1))
-        elif not self.refused.bury:
-            self.refused.bury = True
+        elif self.refused.end == "rejected":
+            self.refused.end = "buried"
         else:
             raise error

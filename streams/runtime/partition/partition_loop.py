@@ -1,7 +1,7 @@
 """One partition, decided in transactions: table, outputs and source offsets become visible together or not at all.
 
 The steps (DESIGN.md, choice 4): take the partition over (`taking_over`); then batch by batch decide (`deciding`), weigh
-by the fuse, write what goes outside (`facts`), produce and commit (`transactions`).  Idle, a batch is what just came,
+by the fuse, produce and commit (`transactions`).  Idle, a batch is what just came,
 committed at once; busy, it is what gathered within a `window`.
 
 What ends a batch otherwise:
@@ -34,7 +34,6 @@ from streams.runtime.errors import (
 )
 from streams.runtime.partition.bounded_commit import committed_and_applied
 from streams.runtime.partition.deciding import Decided, Decider, Deciding, Output, Received
-from streams.runtime.partition.facts import Facts
 from streams.runtime.partition.fuse import Fuse
 from streams.runtime.partition.halving import Halving
 from streams.runtime.partition.inbox import Inbox
@@ -87,7 +86,6 @@ class PartitionLoop:
         is_owner: Callable[[], Awaitable[bool]] = _unasked,
         make_producer: Callable[[], PartitionProducer] | None = None,
         fuse: Fuse | None = None,
-        facts: Facts | None = None,
     ) -> None:
         """`topics` in the order in which they are served, and `changelog`, by declared name.
 
@@ -106,8 +104,6 @@ class PartitionLoop:
         self._on_failure = on_failure
         self._on_worked = on_worked
         self._fuse = fuse or Fuse(settings.worker.fuse_share)
-        self._facts = facts
-        self._is_owner = is_owner
         self._table = TableRecovery(
             partition, kafka=settings.kafka, changelog=self._changelog, path=path, go_on=lambda: not self._stopping
         )
@@ -180,7 +176,6 @@ class PartitionLoop:
             settings=self._settings,
             names=self._names,
             changelog=self._changelog,
-            facts=self._facts.topics if self._facts is not None else frozenset(),
         )
         while not self._stopping:
             if not self._may_decide():
@@ -225,13 +220,6 @@ class PartitionLoop:
         for message in batch:
             offsets[(message.topic, message.partition)] = message.offset + 1
         self._began, self._last_events = time.monotonic(), len(batch)
-        if decided.facts and self._facts is not None:
-            # No fence holds these back: a worker that slept through its session would put old words over newer ones.
-            asked = time.monotonic()
-            if not await self._is_owner():
-                raise TransactionAbortedError(f"partition {self.partition}", "the group does not confirm its owner")
-            await self._facts.write(decided.facts, asked=asked)
-
         await committed_and_applied(
             commit=lambda: taken.producer.commit(
                 decided.records, offsets, self._group, changelog=self._changelog or ""
@@ -249,7 +237,7 @@ class PartitionLoop:
         for topic, events in Counter(message.topic for message in batch).items():
             metrics.EVENTS.labels(self._names[topic]).inc(events)
         prefix = self._settings.kafka.prefix
-        for topic, records in Counter(record.topic for record in decided.records).items():  # facts count as delivered
+        for topic, records in Counter(record.topic for record in decided.records).items():
             metrics.OUTPUTS.labels(topic.removeprefix(prefix)).inc(records)
         for source, letters in decided.letters.items():
             metrics.DEAD_LETTERS.labels(source).inc(letters)

@@ -44,9 +44,9 @@ def test_a_rejection_that_is_refused_is_followed_by_a_burial_and_then_by_the_err
     assert halving.refused is None  # what was released beside it may be the reason
     halving.halve(["a"], REFUSED, released=0, now=0.0)
     assert halving.refused is not None
-    assert not halving.refused.bury
+    assert halving.refused.end == "rejected"
     halving.halve(["a"], REFUSED, released=0, now=0.0)
-    assert halving.refused.bury
+    assert halving.refused.end == "buried"
     with pytest.raises(RecordRefusedError):
         halving.halve(["a"], REFUSED, released=0, now=0.0)
 

@@ -8,17 +8,18 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, Message, TopicPartition
 
 from streams.runtime import metrics
 from streams.runtime.errors import FencedError
 from streams.runtime.partition import bounded_commit, group_offsets, taking_over
 from streams.runtime.partition.group_offsets import GroupOffsets
-from streams.runtime.partition.transactions import FencedProducer
-from tests.runtime.builders import deployed
-from tests.runtime.partition.loops import SOURCE, Bench, running
+from streams.runtime.partition.transactions import FencedProducer, Record
+from tests.runtime.builders import deployed, read
+from tests.runtime.partition.loops import OUT, SOURCE, Bench, running
 
 pytestmark = pytest.mark.integration
 
@@ -101,6 +102,63 @@ async def test_a_zombie_that_wakes_up_before_its_fence_gives_up_after_it(
     assert counted("evenpost_transactions_total", result="fenced") == fenced + 1
     assert await bench.effects() == numbered(20)
     assert not bench.failed
+
+
+@pytest.mark.parametrize("begun", [False, True], ids=["before its transaction", "amid its transaction"])
+async def test_a_zombies_word_never_stands_behind_its_successors(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, *, begun: bool
+) -> None:
+    """Who reads uncommitted records (the suppression list) sees the newest word last, however late a zombie wakes."""
+    monkeypatch.setattr(bounded_commit, "LIMIT_S", 60.0)  # a process that is stopped as a whole looks at no clock
+    asleep, awake, has_tried = threading.Event(), threading.Event(), threading.Event()
+
+    class Sleeper(FencedProducer):
+        """Sleeps with its words in hand: with all of them, or with the last ones, the first being on the broker."""
+
+        def _produce(self, record: Record, *given: Any) -> None:
+            word = record.topic == bench.settings.topic(OUT)
+            if word and (asleep.is_set() or not begun):
+                doze()
+            super()._produce(record, *given)
+            if word and not asleep.is_set():
+                assert self._producer.flush(30) == 0
+                asleep.set()
+
+        def commit(self, *given: Any, **named: Any) -> int | None:
+            """As ever, and the test is told how it ended."""
+            try:
+                return super().commit(*given, **named)
+            finally:
+                has_tried.set()
+
+    def doze() -> None:
+        asleep.set()
+        assert awake.wait(60)
+
+    async def was_owner() -> bool:
+        return not asleep.is_set()  # then the successor is
+
+    zombie = bench.loop("zombie", is_owner=was_owner, make_producer=producers(bench, Sleeper))
+    successor = bench.loop("successor")
+    for offset in range(3):
+        zombie.put(bench.event(offset))
+    for offset in range(6):
+        successor.put(bench.event(offset))
+    async with running(zombie):
+        assert await asyncio.to_thread(asleep.wait, 60)
+        async with running(successor):
+            await bench.stable_at(6)
+            awake.set()
+            assert await asyncio.to_thread(has_tried.wait, 60)
+    words = [message.value() or b"" for message in await asyncio.to_thread(read_uncommitted, bench)]
+    assert words[-6:] == numbered(6)
+    assert len(words) == 6 + begun
+    assert not bench.failed
+
+
+def read_uncommitted(bench: Bench) -> list[Message]:
+    """What a reader sees that does not wait for commits."""
+    return read(bench.settings, OUT, isolation="read_uncommitted")
 
 
 async def test_who_is_not_confirmed_or_was_stopped_fences_nobody(bench: Bench) -> None:
