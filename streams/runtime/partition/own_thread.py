@@ -3,22 +3,30 @@
 Most calls of librdkafka are to keep a bound, and some were seen not to.  A pool has a place for each partition: a call
 that never comes back would keep one of them for good, and a partition of this worker with it.  So:
 
-1. Each call gets a daemon thread: one that hangs takes no place, and keeps no process from ending.
+1. Each call gets a daemon thread: one that is idle, or a new one.  A call that hangs keeps its own thread alone, takes
+   no place, and keeps no process from ending.
 2. Who waits longer than the bound gets FencedError: the partition is taken over anew, with a new producer.
 3. What the late one says, if ever, nobody hears.
-
-Beginning a thread takes 0.1 ms; the calls take milliseconds.
 """
 
 import asyncio
 import contextlib
+import contextvars
 import threading
 from collections.abc import Callable
-from typing import TypeVar
+from queue import SimpleQueue
+from typing import Final, TypeVar
 
 from streams.runtime.errors import FencedError
 
 _T = TypeVar("_T")
+
+# Idle threads that are kept: a worker's partitions commit at once, and to begin a thread takes longer than to wake one.
+KEPT: Final = 64
+# What a thread is to do: its name meanwhile, the work, and how it tells of it.
+_Work = tuple[str, Callable[[], Callable[[], None]]]
+# The idle threads, each by its own queue, the latest first: its caches are warm.  Both ends of a list are atomic.
+_idle: list[SimpleQueue[_Work]] = []
 
 
 def begun(call: Callable[[], _T], *, name: str) -> "asyncio.Future[_T]":
@@ -34,17 +42,45 @@ def begun(call: Callable[[], _T], *, name: str) -> "asyncio.Future[_T]":
         else:
             future.set_exception(error)
 
-    def run() -> None:
+    def run() -> Callable[[], None]:
         result, raised = None, None
         try:
-            result = call()
+            result = context.run(call)
         except BaseException as error:  # noqa: BLE001  # told to who waits
             raised = error
-        with contextlib.suppress(RuntimeError):  # the loop has ended: nobody waits
-            loop.call_soon_threadsafe(tell, result, raised)
+        return lambda: _tell(loop, tell, result, raised)
 
-    threading.Thread(target=run, name=name, daemon=True).start()
+    context = contextvars.copy_context()  # its log lines name the member as the caller's do
+    _hand_over((name, run))
     return future
+
+
+def _tell(loop: asyncio.AbstractEventLoop, tell: Callable[..., None], *what: object) -> None:
+    with contextlib.suppress(RuntimeError):  # the loop has ended: nobody waits
+        loop.call_soon_threadsafe(tell, *what)
+
+
+def _hand_over(work: _Work) -> None:
+    try:
+        queue = _idle.pop()
+    except IndexError:
+        queue = SimpleQueue()
+        threading.Thread(target=_serve, args=(queue,), daemon=True).start()
+    queue.put(work)
+
+
+def _serve(queue: SimpleQueue[_Work]) -> None:
+    """Work off what comes; end where enough others are idle."""
+    while True:
+        threading.current_thread().name, work = queue.get()
+        told = work()
+        keep = len(_idle) < KEPT
+        if keep:
+            _idle.append(queue)  # before it tells: who is told may have the next call for it at once
+        told()
+        del work, told  # what they hold (a producer, a table) may be the last reference
+        if not keep:
+            return
 
 
 async def within(call: Callable[[], _T], *, limit_s: float, name: str) -> _T:
