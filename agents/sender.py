@@ -120,11 +120,12 @@ class Sender:
 
 
 def longest_attempt_s(smtp: SmtpSettings) -> float:
-    """How long one attempt may take by the settings' own limits, and so how long a slot may stand still: 2,550 s.
+    """How long one attempt may take by the settings' own limits, and so how long a slot may stand still: 2,730 s.
 
-    Connect; greeting, EHLO, STARTTLS, EHLO, MAIL, RCPT; DATA; the reply after the dot (RFC 5321 4.5.3.2).
+    Connect; greeting, EHLO, STARTTLS, EHLO, MAIL, RCPT; DATA; a block; the reply after the dot (RFC 5321 4.5.3.2).
     """
-    return smtp.connect_timeout_s + 6 * smtp.command_timeout_s + smtp.data_timeout_s + smtp.final_timeout_s
+    commands_s = smtp.connect_timeout_s + 6 * smtp.command_timeout_s
+    return commands_s + smtp.data_timeout_s + smtp.block_timeout_s + smtp.final_timeout_s
 
 
 def run(settings: Settings, member: str) -> None:
