@@ -20,7 +20,7 @@ from streams.runtime.settings import KafkaSettings
 # A broker that is there answers within milliseconds; one that takes longer is asked again by whoever samples.
 ANSWER_S: Final = 3.0
 # ListOffsets' timestamp that means "the end" (KIP-79).
-_LATEST: Final = -1
+LATEST: Final = -1
 
 Place = tuple[str, int]  # a topic's full name, a partition
 Isolation = Literal["high", "stable"]
@@ -61,7 +61,7 @@ class Observer:
 
     def ends(self, places: Sequence[Place], isolation: Isolation) -> Mapping[Place, int]:
         """Where each partition ends for readers of this kind.  Raises ClusterUnreachableError."""
-        asked = [TopicPartition(*place, _LATEST) for place in places]
+        asked = [TopicPartition(*place, LATEST) for place in places]
         try:
             found = known(self._consumers[isolation].offsets_for_times(asked, timeout=ANSWER_S))
         except KafkaException as error:

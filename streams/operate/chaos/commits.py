@@ -1,17 +1,21 @@
-"""A group's offsets, as the broker told them all the while, against where the effects below them stand.  Pure.
+"""A group's offsets, all the while, against where the effects below them stand.  Pure; each fault is a line.
 
-Each fault is a line that says where.
+Two witnesses: the coordinator's answers (`samples`), which say what a successor would have started from, and the
+broker's log of commits, which says what was committed, in order.  A coordinator that was killed answers old offsets
+for seconds while it reads its log in (docs/adr/0009): so whether a commit went back is asked of the log alone, where
+each step down is a fault, and how often the coordinator told less than before is a figure.
 """
 
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Final
 
 import msgspec
 
 from streams.operate.chaos.sampler import Sample
+from streams.runtime.commit_log import Commit
 from streams.runtime.observer import Place
 
 # Seconds until a reader must see what a committed offset stands for: a transaction's markers are written at once when
@@ -19,9 +23,6 @@ from streams.runtime.observer import Place
 SHOWN_S: Final = 6.0
 # While the broker is away nobody can look: then the look after so many answered samples counts.
 SHOWN_SAMPLES: Final = 6
-# Seconds for which a broker that was killed may answer offsets from before: it reads them in while it answers
-# (docs/adr/0009).  What is below the highest for longer was set back.
-STALE_S: Final = 10.0
 
 
 class Offsets(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,6 +31,7 @@ class Offsets(msgspec.Struct, frozen=True, kw_only=True):
     committed: Mapping[Place, int]
     ends: Mapping[Place, int]
     samples: tuple[Sample, ...]
+    log: tuple[Commit, ...]
 
 
 class Faults(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,7 +39,8 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True):
 
     ahead: list[str]  # committed, and an effect below was not yet written
     late: list[str]  # written, and not shown to readers in time
-    back: list[str]  # lower than before
+    back: list[str]  # lower than the commit before
+    untold: list[str]  # the log does not end with what the coordinator says at the end
     short: list[str]  # not at the source's end, at the end
 
 
@@ -65,26 +68,44 @@ def faults(offsets: Offsets, reach: Reach, output: str) -> Faults:
     """Go through the samples; `output` is the topic, as wide as the sources, that the effects are on."""
     ahead: list[str] = []
     late: list[str] = []
-    back: list[str] = []
-    highest: dict[Place, int] = {}
-    below: dict[Place, float] = {}
     for at, sample in enumerate(offsets.samples):
         shown = _shown(offsets.samples, at)
         for (topic, partition), committed in sample.committed.items():
-            before = highest.get((topic, partition), 0)
-            if committed >= before:
-                highest[topic, partition] = committed
-                below.pop((topic, partition), None)
-            elif sample.at - below.setdefault((topic, partition), sample.at) > STALE_S:
-                back.append(f"{topic}[{partition}] {before} to {committed}")
-                highest[topic, partition] = committed
             needed = reach.needed((topic, partition), committed)
             if needed >= sample.high.get((output, partition), 0):
                 ahead.append(f"{topic}[{partition}] committed {committed}, an effect below it was not yet written")
             elif shown is not None and needed >= shown.stable.get((output, partition), 0):
                 late.append(f"{topic}[{partition}] committed {committed}, not shown {SHOWN_S:.0f} s later")
-    short = sorted(place for place, end in offsets.ends.items() if offsets.committed.get(place, 0) != end)
-    return Faults(ahead=ahead, late=late, back=back, short=[f"{topic}[{partition}]" for topic, partition in short])
+    back, last = _in_the_log(offsets.log)
+    untold = (place for place, told in offsets.committed.items() if last.get(place, 0) != told)
+    short = (place for place, end in offsets.ends.items() if offsets.committed.get(place, 0) != end)
+    return Faults(ahead=ahead, late=late, back=back, untold=_named(untold), short=_named(short))
+
+
+def stale_answers(offsets: Offsets) -> int:
+    """How often the coordinator told less of a partition than in the sample before."""
+    return sum(
+        told < before.committed.get(place, 0)
+        for before, after in pairwise(offsets.samples)
+        for place, told in after.committed.items()
+    )
+
+
+def _in_the_log(log: Sequence[Commit]) -> tuple[list[str], dict[Place, int]]:
+    """Each commit that is below the one before it, and each place's last."""
+    back: list[str] = []
+    last: dict[Place, int] = {}
+    for commit in log:
+        before, now = last.get(commit.place, 0), commit.offset or 0
+        if now < before:
+            topic, partition = commit.place
+            back.append(f"{topic}[{partition}] {before} to {now}")
+        last[commit.place] = now
+    return back, last
+
+
+def _named(places: Iterable[Place]) -> list[str]:
+    return [f"{topic}[{partition}]" for topic, partition in sorted(places)]
 
 
 def _shown(samples: Sequence[Sample], at: int) -> Sample | None:

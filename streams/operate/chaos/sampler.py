@@ -1,7 +1,7 @@
 """Asks the broker, all the while, what is committed and how far outputs reach: "never" is not seen at the end.
 
 Each sample asks for the committed offsets *first* and for the outputs' ends right after: whatever an offset stands for
-must be below those ends.
+must be below those ends.  And it reads the broker's log of commits, before that is compacted.
 """
 
 import threading
@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from streams.runtime.commit_log import Commit, CommitLog
 from streams.runtime.errors import ClusterUnreachableError
 from streams.runtime.observer import Observer, Place
 from streams.runtime.settings import KafkaSettings
@@ -32,6 +33,7 @@ class Sampler:
 
     def __init__(self, kafka: KafkaSettings, group: str, *, sources: Sequence[Place], outputs: Sequence[Place]) -> None:
         self._observer = Observer(kafka, group)
+        self._log = CommitLog(kafka, group)
         self._sources = sources
         self._outputs = outputs
         self._stop = threading.Event()
@@ -55,6 +57,11 @@ class Sampler:
         """How many events the group is done with, as last seen."""
         return sum(self.samples[-1].committed.values()) if self.samples else 0
 
+    @property
+    def commits(self) -> tuple[Commit, ...]:
+        """What the log tells so far: all that the last sample knows, and maybe more."""
+        return tuple(self._log.commits)
+
     def _run(self) -> None:
         try:
             while not self._stop.wait(EVERY_S):
@@ -64,6 +71,7 @@ class Sampler:
             raise
         finally:
             self._observer.close()
+            self._log.close()
 
     def _sample(self) -> None:
         try:
@@ -71,6 +79,7 @@ class Sampler:
             committed = self._observer.committed(self._sources)
             high = self._observer.ends(self._outputs, "high")
             stable = self._observer.ends(self._outputs, "stable")
+            self._log.read()
         except ClusterUnreachableError:
             self.unanswered += 1
             return

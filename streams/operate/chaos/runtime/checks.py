@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from streams.operate.chaos.commits import SHOWN_S, Reach, faults
+from streams.operate.chaos.commits import SHOWN_S, Faults, Offsets, Reach, faults
 from streams.operate.chaos.runtime import events
 from streams.operate.chaos.runtime.evidence import Evidence, Found, PlainFound, Source
 from streams.operate.proof.checks import Check, at_most, named
@@ -93,7 +93,7 @@ def _commits(evidence: Evidence) -> Iterable[Check]:
     yield at_most(
         "effects shown late", len(wrong.late), 0, named(wrong.late) or f"within {SHOWN_S:.0f} s of the commit"
     )
-    yield at_most("commits that went back", len(wrong.back), 0, named(wrong.back) or note)
+    yield from _logged("", evidence.offsets, wrong)
     yield at_most("partitions not committed to their end", len(wrong.short), 0, named(wrong.short) or note)
 
 
@@ -109,8 +109,16 @@ def _plain(evidence: Evidence) -> Iterable[Check]:
     note = f"{len(evidence.plain_offsets.samples):,} samples of {len(evidence.plain_offsets.ends):,} partitions"
     # These outputs belong to no transaction: what is written is shown.
     yield at_most("plain commits ahead of an effect", len(wrong.ahead), 0, named(wrong.ahead) or note)
-    yield at_most("plain commits that went back", len(wrong.back), 0, named(wrong.back) or note)
+    yield from _logged("plain ", evidence.plain_offsets, wrong)
     yield at_most("plain partitions not committed to their end", len(wrong.short), 0, named(wrong.short) or note)
+
+
+def _logged(kind: str, offsets: Offsets, wrong: Faults) -> Iterable[Check]:
+    """The broker's own log of commits: it has them all, and none is below the one before it."""
+    note = f"{len(offsets.log):,} commits in the broker's log"
+    untold = named(wrong.untold) or "its last commits are the coordinator's"
+    yield at_most(f"{kind}commits that went back", len(wrong.back), 0, named(wrong.back) or note)
+    yield at_most(f"{kind}offsets that the log tells otherwise", len(wrong.untold), 0, untold)
 
 
 def _reach(found: Iterable[Found]) -> Reach:

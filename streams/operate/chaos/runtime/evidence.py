@@ -8,8 +8,9 @@ from schemas.topics import BY_NAME
 from streams.operate.chaos.commits import Offsets
 from streams.operate.chaos.runtime import events
 from streams.operate.chaos.runtime.events import DEALING, PLAIN, Effect, PlainEffect
-from streams.operate.chaos.sampler import Sample
+from streams.operate.chaos.sampler import Sample, Sampler
 from streams.runtime.cluster import KafkaRecord, read_all
+from streams.runtime.commit_log import Commit
 from streams.runtime.observer import Observer, Place
 from streams.runtime.settings import Settings
 from streams.runtime.state.tables import OWN
@@ -58,8 +59,8 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     plain_offsets: Offsets
 
 
-def gather(settings: Settings, samples: Mapping[str, Sequence[Sample]]) -> Evidence:
-    """Read it; `samples` by the kind of workers.  Raises ClusterUnreachableError."""
+def gather(settings: Settings, samplers: Mapping[str, Sampler]) -> Evidence:
+    """Read it; `samplers` by the kind of workers.  Raises ClusterUnreachableError."""
     table: dict[bytes, bytes] = {}
     for record in read_all(settings, BY_NAME[events.CHANGELOG]):
         if record.key.encode().startswith(OWN):
@@ -75,10 +76,10 @@ def gather(settings: Settings, samples: Mapping[str, Sequence[Sample]]) -> Evide
             for record in read_all(settings, BY_NAME[events.OUTPUT])
         ),
         table=table,
-        offsets=_offsets(settings, DEALING, events.SOURCES, samples[DEALING]),
+        offsets=_offsets(settings, DEALING, events.SOURCES, samplers[DEALING]),
         plain_asked=_asked(settings, events.PLAIN_SOURCE),
         plain_found=tuple(_plain(record) for record in read_all(settings, BY_NAME[events.PLAIN_OUTPUT])),
-        plain_offsets=_offsets(settings, PLAIN, (events.PLAIN_SOURCE,), samples[PLAIN]),
+        plain_offsets=_offsets(settings, PLAIN, (events.PLAIN_SOURCE,), samplers[PLAIN]),
     )
 
 
@@ -112,9 +113,11 @@ def _at(record: KafkaRecord) -> float:
     return record.at.timestamp() if record.at else 0.0
 
 
-def _offsets(settings: Settings, kind: str, topics: Sequence[str], samples: Sequence[Sample]) -> Offsets:
+def _offsets(settings: Settings, kind: str, topics: Sequence[str], sampler: Sampler) -> Offsets:
     observer = Observer(settings.kafka, group(settings, kind))
     asked = places(settings, *topics)
+    sources = frozenset(asked)
+    samples, log = tuple(sampler.samples), sampler.commits
     cut = len(settings.kafka.prefix)
 
     def declared(offsets: Mapping[Place, int]) -> dict[Place, int]:
@@ -132,6 +135,11 @@ def _offsets(settings: Settings, kind: str, topics: Sequence[str], samples: Sequ
                     stable=declared(one.stable),
                 )
                 for one in samples
+            ),
+            log=tuple(
+                Commit(place=(one.place[0][cut:], one.place[1]), offset=one.offset)
+                for one in log
+                if one.place in sources
             ),
         )
     finally:

@@ -20,6 +20,7 @@ import psutil
 from streams.operate.chaos import tally
 from streams.operate.chaos.blows import Struck
 from streams.operate.chaos.checks import of_run
+from streams.operate.chaos.commits import stale_answers
 from streams.operate.chaos.crew import Crew
 from streams.operate.chaos.runtime import checks, events, evidence, figures, plan, worker
 from streams.operate.chaos.runtime.events import DEALING, PLAIN
@@ -186,8 +187,7 @@ def _gather(of: Settings, samplers: Mapping[str, Sampler]) -> Evidence:
     """What there is, once no effect waits in the table any more, or the patience for that ends."""
     deadline = time.monotonic() + events.WAIT_MS / 1000 + PATIENCE_S / 4
     while True:
-        samples = {kind: tuple(sampler.samples) for kind, sampler in samplers.items()}
-        seen = evidence.gather(of, samples)
+        seen = evidence.gather(of, samplers)
         if not any(key.startswith(worker.WAITING) for key in seen.table) or time.monotonic() > deadline:
             return seen
         time.sleep(LOOK_S)
@@ -215,6 +215,8 @@ def _survived(
         "plain_events": len(seen.plain_asked),
         "plain_effects": len(seen.plain_found),
         "samples": len(seen.offsets.samples),
+        "commits": len(seen.offsets.log),
+        "stale_answers": stale_answers(seen.offsets) + stale_answers(seen.plain_offsets),
         "longest_gap_s": round(longest[0].seconds, 1) if longest else None,
         "longest_wait_s": round(figures.longest_wait_s(seen), 1),
         "failover_s": {str(kind): [one.median_s, one.longest_s] for kind, one in failed.items()},

@@ -7,10 +7,12 @@ from typing import Final
 
 import msgspec
 
+from streams.operate.chaos.commits import Offsets
 from streams.operate.chaos.runtime import events
 from streams.operate.chaos.runtime.events import Effect
-from streams.operate.chaos.runtime.evidence import Asked, Evidence, Found, Offsets, PlainFound, Source
+from streams.operate.chaos.runtime.evidence import Asked, Evidence, Found, PlainFound, Source
 from streams.operate.chaos.sampler import Sample
+from streams.runtime.commit_log import Commit
 from streams.runtime.observer import Place
 
 PARTITIONS: Final = 2
@@ -25,6 +27,7 @@ def good() -> Evidence:
     committed: dict[Place, int] = {}
     written = dict.fromkeys(range(PARTITIONS), 0)
     samples: list[Sample] = []
+    log: list[Commit] = []
     for number in range(1, EVENTS + 1):
         partition, topic = number % PARTITIONS, events.SOURCES[number % 5 > 0]
         offset = committed.get((topic, partition), 0)
@@ -48,6 +51,7 @@ def good() -> Evidence:
         found.append(Found(effect=effect, offset=written[partition], at=at + 0.01))
         written[partition] += 2  # a commit marker stands between
         committed[topic, partition] = offset + 1
+        log.append(Commit(place=(topic, partition), offset=offset + 1))
         if number % 5 == 0:
             ends = {(events.OUTPUT, one): end for one, end in written.items()}
             samples.append(Sample(at=at + 0.02, committed=dict(committed), high=ends, stable=ends))
@@ -56,7 +60,7 @@ def good() -> Evidence:
         asked=asked,
         found=tuple(found),
         table=table,
-        offsets=Offsets(committed=committed, ends=committed, samples=tuple(samples)),
+        offsets=Offsets(committed=committed, ends=committed, samples=tuple(samples), log=tuple(log)),
         plain_asked={one.source: Asked(number=one.number, key="k", at=1_000.0) for one in plain},
         plain_found=tuple(plain),
         plain_offsets=_plain_offsets(plain),
@@ -72,12 +76,14 @@ def _plain_offsets(found: Iterable[PlainFound]) -> Offsets:
     """A sample after each event."""
     committed: dict[Place, int] = {}
     samples: list[Sample] = []
+    log: list[Commit] = []
     for one in found:
         topic, partition, offset = one.source
         committed[topic, partition] = offset + 1
+        log.append(Commit(place=(topic, partition), offset=offset + 1))
         ends = {(events.PLAIN_OUTPUT, place[1]): end for place, end in committed.items()}
         samples.append(Sample(at=1_000.0 + len(samples) / 2, committed=dict(committed), high=ends, stable=ends))
-    return Offsets(committed=committed, ends=committed, samples=tuple(samples))
+    return Offsets(committed=committed, ends=committed, samples=tuple(samples), log=tuple(log))
 
 
 def without_effect(evidence: Evidence, number: int) -> Evidence:
@@ -110,6 +116,13 @@ def with_stable(offsets: Offsets, stable: Mapping[Place, int]) -> Offsets:
     """From the first moment to the last, readers of committed records saw no more than this."""
     samples = tuple(msgspec.structs.replace(one, stable=stable) for one in offsets.samples)
     return msgspec.structs.replace(offsets, samples=samples)
+
+
+def with_log_back(offsets: Offsets, *, commit: int) -> Offsets:
+    """In the broker's log one commit is followed by one that is three events lower; later ones are as they were."""
+    at = offsets.log[commit]
+    lower = msgspec.structs.replace(at, offset=(at.offset or 0) - 3)
+    return msgspec.structs.replace(offsets, log=(*offsets.log[: commit + 1], lower, *offsets.log[commit + 1 :]))
 
 
 def short(offsets: Offsets) -> Offsets:

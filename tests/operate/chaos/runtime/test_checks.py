@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
+from streams.operate.chaos.commits import stale_answers
 from streams.operate.chaos.runtime import checks, events
 from streams.operate.chaos.runtime.evidence import Evidence
+from streams.runtime.commit_log import Commit
 from tests.operate.chaos.runtime.builders import (
     EVENTS,
     PARTITIONS,
@@ -14,6 +16,7 @@ from tests.operate.chaos.runtime.builders import (
     with_committed,
     with_effect_of,
     with_effect_twice,
+    with_log_back,
     with_stable,
     without_effect,
 )
@@ -22,7 +25,8 @@ LOST, DOUBLED, STRANGE = "events without an effect", "events with several effect
 ENTRY, TABLE = "effects with another entry than the model's", "table entries that differ from the model"
 AHEAD, LATE, BACK = "commits ahead of an unfinished event", "effects shown late", "commits that went back"
 PLAIN_LOST, PLAIN_STRANGE = "plain events without an effect", "plain effects of no event"
-PLAIN_AHEAD = "plain commits ahead of an effect"
+PLAIN_AHEAD, PLAIN_BACK = "plain commits ahead of an effect", "plain commits that went back"
+UNTOLD, PLAIN_UNTOLD = "offsets that the log tells otherwise", "plain offsets that the log tells otherwise"
 PLAIN_END = "plain partitions not committed to their end"
 END, ASKED = "partitions not committed to their end", "events in Kafka as planned"
 
@@ -90,15 +94,39 @@ def test_a_commit_ahead_of_an_unfinished_event_is_found() -> None:
     assert found[AHEAD] <= 2 * PARTITIONS
 
 
-def test_a_commit_that_went_back_is_found_and_a_stale_answer_is_not() -> None:
-    """A broker that reads its offsets in again tells old ones for seconds; what was set back stays so."""
+def test_a_commit_that_went_back_is_found_however_soon_the_next_one_is_higher() -> None:
+    """One step down in the broker's log is one fault, of either kind of workers."""
+    evidence = good()
+    wrong = msgspec.structs.replace(evidence, offsets=with_log_back(evidence.offsets, commit=200))
+    assert failed(wrong) == {BACK: 1}
+    wrong = msgspec.structs.replace(evidence, plain_offsets=with_log_back(evidence.plain_offsets, commit=20))
+    assert failed(wrong) == {PLAIN_BACK: 1}
+
+
+def test_an_offset_that_was_taken_away_went_back() -> None:
+    """A successor would begin at the head."""
+    evidence = good()
+    place = evidence.offsets.log[-1].place
+    gone = (*evidence.offsets.log, Commit(place=place, offset=None), evidence.offsets.log[-1])
+    assert failed(msgspec.structs.replace(evidence, offsets=msgspec.structs.replace(evidence.offsets, log=gone))) == {
+        BACK: 1
+    }
+
+
+def test_a_coordinator_that_tells_an_old_offset_for_a_moment_set_nothing_back() -> None:
+    """A broker that reads its log in again answers what it has read so far: counted, and no fault."""
     evidence = good()
     stale = with_committed(evidence.offsets, sample=40, ahead=-9)
     assert failed(msgspec.structs.replace(evidence, offsets=stale)) == {}
-    gone = evidence.offsets
-    for sample in range(40, 70):
-        gone = with_committed(gone, sample=sample, ahead=-60)
-    assert failed(msgspec.structs.replace(evidence, offsets=gone)) == {BACK: 2 * PARTITIONS}
+    assert stale_answers(stale) == 2 * PARTITIONS
+    assert stale_answers(evidence.offsets) == 0
+
+
+def test_a_log_without_the_last_commits_proves_nothing() -> None:
+    """Nothing can go back in a log that was not read."""
+    evidence = good()
+    unread = msgspec.structs.replace(evidence.offsets, log=())
+    assert failed(msgspec.structs.replace(evidence, offsets=unread)) == {UNTOLD: 2 * PARTITIONS}
 
 
 def test_a_commit_of_a_lost_event_is_no_commit_ahead_of_others() -> None:
@@ -119,7 +147,12 @@ def test_a_source_not_committed_to_its_end_is_found() -> None:
     wrong = msgspec.structs.replace(
         evidence, offsets=short(evidence.offsets), plain_offsets=short(evidence.plain_offsets)
     )
-    assert failed(wrong) == {END: 2 * PARTITIONS, PLAIN_END: PARTITIONS}
+    assert failed(wrong) == {
+        END: 2 * PARTITIONS,
+        UNTOLD: 2 * PARTITIONS,
+        PLAIN_END: PARTITIONS,
+        PLAIN_UNTOLD: PARTITIONS,
+    }
 
 
 def test_a_plain_event_without_an_effect_is_found_and_one_with_two_is_not() -> None:
