@@ -15,7 +15,7 @@ from typing import Final, Self
 import msgspec
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, Producer, TopicPartition
 
-from streams.operate.bench import events, processes, stage
+from streams.operate.bench import events, processes, stage, workloads
 from streams.operate.bench.workloads import PARTITIONS, Measured, Task
 from streams.runtime import scratch_topics
 from streams.runtime.children import Child
@@ -57,14 +57,15 @@ def measure(settings: Settings, *, idle: int, busy: int) -> Latency | str:
     )
     scratch_topics.make(settings, {settings.topic(SOURCE): PARTITIONS})
     stage.make_outputs(settings, task)
-    with processes.started(settings, task) as child, _Probe(settings, task, child) as probe:
+    process = workloads.process(task)
+    with processes.started(settings, process) as child, _Probe(settings, task, child) as probe:
         try:
             probe.paced(FIRST)
             idle_ms = probe.paced(idle)
             busy_ms = probe.steady(busy)
         except TimeoutError as late:
             return str(late)
-        measured = processes.outcome(settings, task, child)
+        measured = processes.outcome(settings, process, child)
     if isinstance(measured, str):
         return measured
     return Latency(idle_ms=idle_ms, busy_ms=busy_ms, measured=measured)

@@ -1,42 +1,49 @@
-"""A measured process: started, waited for so long as it may take, and ended."""
+"""A measured process: started, waited for until its result is there or so long as it may take, and ended.
+
+It is `python -m MODULE TASK RESULT`, settings by the environment; TASK is JSON, and the file RESULT is there only when
+all of it is.
+"""
 
 import contextlib
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 import msgspec
 
-from streams.operate.bench.workloads import Measured, Task
 from streams.operate.settings_tree import environment
 from streams.runtime.children import Child, spawn
 from streams.runtime.settings import Settings
 
-# A process begins, joins its group and ends within this; and the slowest side does so many events a second on a machine
-# that has other work.
-START_S: Final = 60.0
-SLOWEST_PER_S: Final = 250
 GRACE_S: Final = 2.0
 POLL_S: Final = 0.02
 TAIL_LINES: Final = 12
 
+FoundT = TypeVar("FoundT", bound=msgspec.Struct)
 
-def limit_s(task: Task) -> float:
-    """How long it may take."""
-    return START_S + task.events / SLOWEST_PER_S
+
+class Process(msgspec.Struct, Generic[FoundT], frozen=True, kw_only=True):
+    """One to be started: what it is given, what it tells, and how long it may take (s)."""
+
+    module: str
+    name: str  # of its files, too
+    task: msgspec.Struct
+    found: type[FoundT]
+    limit_s: float
 
 
 @contextlib.contextmanager
-def started(settings: Settings, task: Task) -> Iterator[Child]:
-    """The process, ended with the block."""
-    arguments: list[str | Path] = [msgspec.json.encode(task).decode(), result_file(settings, task)]
+def started(settings: Settings, process: Process[FoundT]) -> Iterator[Child]:
+    """The process, killed with the block's end."""
+    task = msgspec.json.encode(process.task).decode()
+    arguments: list[str | Path] = ["-P", "-m", process.module, task, _file(settings, process, "json")]
     with spawn(
-        [sys.executable, "-P", "-m", "streams.operate.bench.side", *arguments],
-        log_file=log_file(settings, task),
+        [sys.executable, *arguments],
+        log_file=_file(settings, process, "log"),
         env=environment(settings),
-        name=task.run,
+        name=process.name,
         grace_s=GRACE_S,
     ) as child:
         try:
@@ -45,33 +52,28 @@ def started(settings: Settings, task: Task) -> Iterator[Child]:
             child.kill()
 
 
-def measure(settings: Settings, task: Task) -> Measured | str:
-    """What it measured, or why it has nothing."""
-    with started(settings, task) as child:
-        return outcome(settings, task, child)
-
-
-def outcome(settings: Settings, task: Task, child: Child) -> Measured | str:
-    """Wait for its end."""
-    limit = limit_s(task)
-    deadline = time.monotonic() + limit
-    while child.alive and time.monotonic() < deadline:
+def outcome(settings: Settings, process: Process[FoundT], child: Child) -> FoundT | str:
+    """Wait for what it tells; where it tells nothing, the words say why."""
+    result = _file(settings, process, "json")
+    deadline = time.monotonic() + process.limit_s
+    while child.alive and time.monotonic() < deadline and not result.exists():
         time.sleep(POLL_S)
     try:
-        return msgspec.json.decode(result_file(settings, task).read_bytes(), type=Measured)
+        return msgspec.json.decode(result.read_bytes(), type=process.found)
     except FileNotFoundError:
-        state = f"not done after {limit:.0f} s" if child.alive else f"ended with {child.returncode}"
-        return f"{state}\n{_tail(log_file(settings, task))}"
+        state = f"not done after {process.limit_s:.0f} s" if child.alive else f"ended with {child.returncode}"
+        return f"{state}\n{_tail(_file(settings, process, 'log'))}"
 
 
-def result_file(settings: Settings, task: Task) -> Path:
-    """Where it writes what it measured."""
-    return settings.data_dir / f"{task.run}.json"
+def tell(result: Path, found: msgspec.Struct) -> None:
+    """Write the result, whole or not at all; called in the process."""
+    fresh = result.with_suffix(".new")
+    fresh.write_bytes(msgspec.json.encode(found))
+    fresh.replace(result)
 
 
-def log_file(settings: Settings, task: Task) -> Path:
-    """Where its words go."""
-    return settings.data_dir / f"{task.run}.log"
+def _file(settings: Settings, process: Process[FoundT], ending: str) -> Path:
+    return settings.data_dir / f"{process.name}.{ending}"
 
 
 def _tail(log: Path) -> str:

@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from streams.operate.bench import audit, latency, processes, stage
+from streams.operate.bench import audit, latency, processes, stage, workloads
 from streams.operate.bench.latency import Latency
 from streams.operate.bench.workloads import SIDES, Measured, Side, Task, Workload, margin
 from streams.runtime.settings import Settings
@@ -111,7 +111,9 @@ def tasks(only: Sequence[Workload], *, events: int, rounds: int) -> Iterator[tup
 
 def _run(settings: Settings, task: Task, number: int) -> Ran:
     stage.make_outputs(settings, task)
-    found = processes.measure(settings, task)
+    process = workloads.process(task)
+    with processes.started(settings, process) as child:
+        found = processes.outcome(settings, process, child)
     if isinstance(found, str):
         return Ran(workload=task.workload, side=task.side, round=number, measured=None, faults=(found,))
     wrong = tuple(audit.faults(settings, task, found))

@@ -11,6 +11,7 @@ import msgspec
 import structlog
 import uvloop
 
+from streams.operate.bench import processes
 from streams.operate.bench.meter import Meter
 from streams.operate.bench.workloads import Task
 from streams.runtime import logs
@@ -41,10 +42,7 @@ async def _measure(task: Task, settings: Settings) -> None:
         from streams.operate.bench.hardened import run
     meter = Meter(task)
     await run(task, settings, meter)
-    result = Path(sys.argv[2])
-    fresh = result.with_suffix(".new")
-    fresh.write_bytes(msgspec.json.encode(meter.measured()))
-    fresh.replace(result)
+    processes.tell(Path(sys.argv[2]), meter.measured())
 
 
 if __name__ == "__main__":

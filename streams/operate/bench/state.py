@@ -9,7 +9,6 @@
 Each answer is compared with the filling, and the latest changes with what Kafka holds.
 """
 
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,12 +18,11 @@ import msgspec
 
 from schemas import topics
 from streams.operate.bench import stage, state_records
+from streams.operate.bench.processes import Process, outcome, started
 from streams.operate.bench.state_probe import Found, Probe
 from streams.operate.bench.workloads import percentile
 from streams.operate.proof.checks import Check, at_most
-from streams.operate.settings_tree import environment
 from streams.runtime.bulk_writing import write
-from streams.runtime.children import spawn
 from streams.runtime.settings import Settings
 from streams.runtime.topic_admin import apply_topics
 
@@ -42,8 +40,6 @@ START_S: Final = 90.0
 SLOWEST_PER_S: Final = 8_000
 # How long the gate's process commits batches before it is killed.
 COMMITS_S: Final = 3.0
-_POLL_S: Final = 0.05
-_TAIL_LINES: Final = 12
 _MB: Final = 1e6
 
 STEPS: Final = ("fill the list", "fill the table", "list, first", "list, again", "table, first", "table, again")
@@ -102,25 +98,20 @@ def _filled(settings: Settings, progress: Said, step: Literal[0, 1], count: int)
 def _measured(settings: Settings, probe: Probe, step: int, progress: Said) -> Found:
     """Run a process until it has measured, let it go on a little, and kill it."""
     progress(STEPS[step])
-    result, log_file = (settings.data_dir / f"{probe.what}-{step}{end}" for end in (".json", ".log"))
-    limit = START_S + probe.count / SLOWEST_PER_S
-    with spawn(
-        [sys.executable, "-P", "-m", "streams.operate.bench.state_probe", msgspec.json.encode(probe).decode(), result],
-        log_file=log_file,
-        env=environment(settings),
-        name=STEPS[step],
-    ) as child:
-        deadline = time.monotonic() + limit
-        while child.alive and time.monotonic() < deadline and not result.exists():
-            time.sleep(_POLL_S)
-        if result.exists() and probe.what == "table":
+    process = Process(
+        module="streams.operate.bench.state_probe",
+        name=f"{probe.what}-{step}",
+        task=probe,
+        found=Found,
+        limit_s=START_S + probe.count / SLOWEST_PER_S,
+    )
+    with started(settings, process) as child:
+        found = outcome(settings, process, child)
+        if isinstance(found, str):
+            raise ProbeFailedError(f"{STEPS[step]}: {found}")
+        if probe.what == "table":
             time.sleep(COMMITS_S)
-        state = f"not done after {limit:.0f} s" if child.alive else f"ended with {child.returncode}"
-        child.kill()
-    if not result.exists():
-        tail = "\n".join(log_file.read_text(encoding="utf-8", errors="replace").splitlines()[-_TAIL_LINES:])
-        raise ProbeFailedError(f"{STEPS[step]}: {state}; the end of {log_file.name}:\n{tail}")
-    return msgspec.json.decode(result.read_bytes(), type=Found)
+    return found
 
 
 def _judge(found: list[Found], filled: list[float], *, persons: int, suppressions: int) -> Result:

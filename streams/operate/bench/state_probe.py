@@ -20,7 +20,7 @@ from agents.gate import VIEWS
 from agents.views import replicate
 from schemas import topics
 from streams.gate.waiting import WaitingRoom
-from streams.operate.bench import state_records
+from streams.operate.bench import processes, state_records
 from streams.runtime import logs, metrics
 from streams.runtime.cluster import read_all
 from streams.runtime.partition.table_recovery import TableRecovery
@@ -73,12 +73,6 @@ def main() -> None:
         asyncio.run(_table(settings, probe, result))
 
 
-def _tell(result: Path, found: Found) -> None:
-    fresh = result.with_suffix(".new")
-    fresh.write_bytes(msgspec.json.encode(found))
-    fresh.replace(result)
-
-
 def _age() -> float:
     return time.time() - psutil.Process().create_time()
 
@@ -104,7 +98,7 @@ def _view(settings: Settings, probe: Probe, result: Path) -> None:
         wrong=wrong + (world.offsets[topics.SUPPRESSIONS.name] != probe.count) + (not replication.fresh()),
         lookups_us=times,
     )
-    _tell(result, found)
+    processes.tell(result, found)
     while replication.fresh():
         time.sleep(1.0)
 
@@ -144,7 +138,7 @@ async def _table(settings: Settings, probe: Probe, result: Path) -> None:
             wrong=_compare(settings, tables, probe),
             lookups_us=[],
         )
-        _tell(result, found)
+        processes.tell(result, found)
         list(threads.map(lambda at: _go_on(settings, group, taken[at], at), range(partitions)))
 
 

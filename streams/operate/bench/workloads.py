@@ -9,6 +9,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from streams.operate.bench.processes import Process
 from streams.runtime.app import MAX_POLL_RECORDS
 
 Workload = Literal["raw", "table", "send", "ack", "latency"]
@@ -44,6 +45,10 @@ MARGIN_SHARE: Final = 0.2
 SENDS_UNDER_WAY: Final = 4_000
 # As often does each side commit its offsets.
 COMMIT_INTERVAL_S: Final = 1.0
+# A process begins, joins its group and ends within this; and the slowest side does so many events a second on a machine
+# that has other work.
+START_S: Final = 60.0
+SLOWEST_PER_S: Final = 250
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,6 +95,17 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
     def per_cpu_s(self) -> float:
         """Events a second of CPU, all threads of the process together."""
         return self.events / self.cpu_s
+
+
+def process(task: Task) -> Process[Measured]:
+    """The process that does it."""
+    return Process(
+        module="streams.operate.bench.side",
+        name=task.run,
+        task=task,
+        found=Measured,
+        limit_s=START_S + task.events / SLOWEST_PER_S,
+    )
 
 
 def margin(events: int) -> int:

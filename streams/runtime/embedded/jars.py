@@ -27,8 +27,8 @@ COORDINATES = (
 def relock(lock_file: Path = LOCK_FILE) -> int:
     """Resolve the coordinates and all that they need at run time; write the lock; return the number of jars."""
     from jgo.env import LockFile  # noqa: PLC0415 - the extra is needed only to fetch
-    from jgo.maven import MavenContext  # noqa: PLC0415
-    from jgo.parse import Coordinate  # noqa: PLC0415
+    from jgo.maven import MavenContext  # noqa: PLC0415 - as above
+    from jgo.parse import Coordinate  # noqa: PLC0415 - as above
 
     with tempfile.TemporaryDirectory() as repository:
         context = MavenContext(repo_cache=Path(repository), timeout=FETCH_TIMEOUT_S)

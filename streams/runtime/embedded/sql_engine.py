@@ -57,7 +57,7 @@ class ReadOnlyEngine:
         self._table_functions: frozenset[str] = frozenset()
         self._database = "default"
         for _ in range(CONNECTIONS):
-            session: Any = chdb.connect(path)  # type: ignore[no-untyped-call]
+            session: Any = chdb.connect(path)  # type: ignore[no-untyped-call]  # the library's own
             for name, value in LIMITS.items():
                 session.query(f"SET {name} = {value}")
             session.query("SET readonly = 1")

@@ -69,7 +69,7 @@ def flawless() -> Evidence:
         ),
         unnamed=len(PLAN.events) - len(NAMED),
         dead_letters=len(PLAN.events) - len(NAMED),
-        deliveries=tuple(delivery(event, event.expected) for event in NAMED),  # type: ignore[arg-type]
+        deliveries=tuple(delivery(event, event.expected) for event in NAMED),  # type: ignore[arg-type]  # NAMED have one
         sends=tuple(send(event, dealer.deal(weights)) for event in sorted(going, key=lambda one: one.number)),
         records={0: (10, 45)},
         rows={0: (10, 45)},
