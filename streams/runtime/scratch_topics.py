@@ -1,5 +1,6 @@
 """Topics outside the declaration, for a measurement: made, looked at, deleted.  Names are full ones."""
 
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Final
@@ -12,6 +13,7 @@ from streams.runtime.clients import librdkafka
 from streams.runtime.settings import Settings
 
 TIMEOUT_S: Final = 30.0
+_POLL_S: Final = 0.05
 
 
 def make(settings: Settings, topics: Mapping[str, int], *, config: Mapping[str, str] | None = None) -> None:
@@ -23,6 +25,10 @@ def make(settings: Settings, topics: Mapping[str, int], *, config: Mapping[str, 
     admin = _admin(settings)  # held: an answer ends with its client
     for made in admin.create_topics(wanted, operation_timeout=TIMEOUT_S).values():
         made.result()
+    # The controller has made them; a broker learns of it a moment later, and denies them until then.
+    deadline = time.monotonic() + TIMEOUT_S
+    while not topics.keys() <= admin.list_topics(timeout=TIMEOUT_S).topics.keys() and time.monotonic() < deadline:
+        time.sleep(_POLL_S)
 
 
 def delete(settings: Settings, prefix: str) -> list[str]:

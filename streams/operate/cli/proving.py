@@ -9,7 +9,8 @@
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any, Final, TypeVar
@@ -24,15 +25,16 @@ ProofFlag = Annotated[bool, typer.Option("--json", help="End with one JSON line 
 
 # What a shell reports of a program that Ctrl-C ended.
 INTERRUPTED: Final = 130
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 _T = TypeVar("_T")
 
 
 def proved(prove: Callable[[], _T], folder: Path, *, passing: bool) -> _T:
     """What came of it; where it ended otherwise the folder stays, but for a Ctrl-C on one that is `passing`."""
-    interruptible()
     try:
-        return prove()
+        with _interruptible():
+            return prove()
     except KeyboardInterrupt:
         say("interrupted; everything was stopped")
         _end_folder(folder, passing=passing)
@@ -42,14 +44,19 @@ def proved(prove: Callable[[], _T], folder: Path, *, passing: bool) -> _T:
         raise
 
 
-def interruptible() -> None:
-    """Have the first SIGINT or SIGTERM raise KeyboardInterrupt, and no second one break the orderly end off."""
-    for sign in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(sign, _interrupt)
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """The first SIGINT or SIGTERM raises KeyboardInterrupt, and no second one breaks the orderly end off."""
+    before = {sign: signal.signal(sign, _interrupt) for sign in _SIGNALS}
+    try:
+        yield
+    finally:
+        for sign, handler in before.items():
+            signal.signal(sign, handler)
 
 
 def _interrupt(number: int, _: FrameType | None) -> None:
-    for sign in (signal.SIGINT, signal.SIGTERM):
+    for sign in _SIGNALS:
         signal.signal(sign, signal.SIG_IGN)
     raise KeyboardInterrupt(number)
 
