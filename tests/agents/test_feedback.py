@@ -11,6 +11,7 @@ import msgspec
 import pytest
 from confluent_kafka import Message
 
+from agents.views import replicate
 from schemas import topics
 from schemas.events import Suppression
 from streams.runtime.children import Child, spawn
@@ -91,6 +92,11 @@ def test_each_request_counts_in_its_order_whenever_the_worker_is_killed(
     assert {msgspec.json.decode(one.value() or b"", type=Suppression).reason for one in entries if one.value()} == {
         "unsubscribe"
     }
+    # A view, which does not wait for commits, comes to the end of them all the same: markers are no records.
+    world, replication = replicate(settings, "gate-0", (topics.SUPPRESSIONS,))
+    until(replication.fresh, "a view that is confirmed")
+    replication.close()
+    assert world.offsets["suppressions"] > len(entries)
     (letter,) = read(settings, "dead-letters")
     headers = dict(letter.headers() or ())
     assert (headers["reason"], headers["role"], letter.value()) == (b"malformed", b"feedback", b"[]")
