@@ -82,6 +82,16 @@ def test_an_outcome_in_doubt_made_short_stays_in_doubt() -> None:
     assert short.returned is None
 
 
+def test_an_internal_error_behind_an_intent_claims_nothing() -> None:
+    """Before it, the mail is rejected and its place free; behind it, nobody knows, and the place is kept."""
+    before = outcomes.failed(send(), "KeyError", NOW, SETTINGS, begun=None)
+    assert (before.delivery.type, before.delivery.attempt) == ("rejected", 0)
+    assert before.returned is not None and before.returned.kind == "give_back"
+    behind = outcomes.failed(send(), "KeyError", NOW, SETTINGS, begun=INTENT)
+    assert (behind.delivery.type, behind.delivery.attempt, behind.returned) == ("uncertain", 3, None)
+    assert behind.delivery.rules[0].value == "KeyError"
+
+
 @pytest.mark.parametrize(("disposition", "given_back"), [("hard", True), ("uncertain", False), ("accepted", False)])
 def test_a_place_is_given_back_where_the_mail_is_known_to_have_reached_nobody(
     disposition: str, given_back: bool

@@ -90,6 +90,7 @@ class Receiver:
         host: str = "127.0.0.1",
         port: int = 0,
         reads: bool = True,
+        pauses: Sequence[float] = (),
     ) -> None:
         self.script: Script = script or {}
         self.extensions = list(extensions)
@@ -101,25 +102,27 @@ class Receiver:
         self.open = 0
         self.most_open = 0
         self._reads = reads
+        self.pauses = pauses
         self._times: Counter[str] = Counter()
-        self._server: asyncio.Server | None = None
+        self.server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._writers: set[asyncio.StreamWriter] = set()
+        self._readers: set[asyncio.StreamReader] = set()
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, self.host, self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
+        self.server = await asyncio.start_server(self._accept, self.host, self.port)
+        self.port = self.server.sockets[0].getsockname()[1]
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        assert self._server is not None
-        self._server.close()
+        assert self.server is not None
+        self.server.close()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._server.wait_closed()
+        await self.server.wait_closed()
 
     @property
     def commands(self) -> list[str]:
@@ -135,6 +138,7 @@ class Receiver:
         session = Session(peer=peer, port=port)
         self.sessions.append(session)
         self._writers.add(writer)
+        self._readers.add(reader)
         self.open += 1
         self.most_open = max(self.most_open, self.open)
         try:
@@ -142,6 +146,7 @@ class Receiver:
                 await _Conversation(self, session, reader, writer, reads=self._reads).run()
         finally:
             self._writers.discard(writer)
+            self._readers.discard(reader)
             self.open -= 1
             session.closed = True
             with contextlib.suppress(Exception):
@@ -151,6 +156,10 @@ class Receiver:
         """Reset all connections."""
         for writer in self._writers:
             writer.transport.abort()
+
+    def left_alone(self) -> bool:
+        """Whether all clients have closed their connections, also those to whom it stalls."""
+        return bool(self.sessions) and all(reader.at_eof() for reader in self._readers)
 
     def action(self, stage: str, argument: str) -> Action | None:
         """What the script says now; None = the default."""
@@ -306,7 +315,9 @@ class _Conversation:
 
     async def until_dot(self) -> bytes:
         self.buffer = b"\r\n" + self.buffer
+        pauses = iter(self.receiver.pauses)
         while b"\r\n.\r\n" not in self.buffer:
             await self.read()
+            await asyncio.sleep(next(pauses, 0))
         data, _, self.buffer = self.buffer.partition(b"\r\n.\r\n")
         return (data + b"\r\n").replace(b"\r\n.", b"\r\n")[2:]
