@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from operator import methodcaller
 from types import TracebackType
 from typing import Any, Final, Literal, Self, TypeVar, cast
 from urllib.parse import urlsplit
@@ -53,6 +54,11 @@ _POLL_S: Final = 0.1
 _SILENCE_S: Final = 15.0
 # How long a publisher waits for room in librdkafka's queue before it tries again.
 _FULL_S: Final = 0.05
+
+# As `message.headers()`.  Where a key is no UTF-8, confluent-kafka returns a list with holes in it and leaves its
+# exception behind: a call that CPython has made fast (PEP 659) does not look for that, and whoever reads the list ends
+# the process.  A call from C looks always, and raises SystemError.
+_HEADERS: Final = methodcaller("headers")
 
 _Client = TypeVar("_Client", Producer, Consumer)
 
@@ -325,7 +331,14 @@ def _record(message: Message) -> KafkaRecord:
 
 
 def _headers(message: Message) -> Iterator[tuple[str, bytes]]:
-    for name, value in cast("list[tuple[str, bytes | str | None]]", message.headers() or []):
+    """None of a record with a key that is no UTF-8: confluent-kafka knows no leniency."""
+    try:
+        headers = _HEADERS(message) or []
+    except SystemError as error:
+        if not isinstance(error.__cause__, UnicodeDecodeError):
+            raise
+        return
+    for name, value in cast("list[tuple[str, bytes | str | None]]", headers):
         yield name, value.encode() if isinstance(value, str) else value or b""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import threading
 import time
@@ -25,6 +26,7 @@ from streams.runtime.errors import (
 )
 from streams.runtime.settings import ClickHouseSettings, KafkaSettings, Settings
 from streams.runtime.topic_admin import apply_topics
+from tests.support.raw_headers import RawKey, send_raw
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +51,20 @@ def test_what_was_published_is_read_to_the_end(settings: Settings) -> None:
     assert [record.value for record in found if record.key == "acme:u0"] == [b"0", None]
     assert len(list(read_all(settings, topics.RECIPIENTS_MARKETING, last=2))) == 6
     assert list(read_all(settings, topics.RETURNS)) == []
+
+
+@pytest.mark.integration
+def test_a_header_key_that_is_no_utf8_hides_no_record(settings: Settings) -> None:
+    """It is read with the rest, without its headers.
+
+    confluent-kafka raises for them or, in a call that ran often (PEP 659), ends the process.
+    """
+    topic, good = settings.topic(topics.FEEDBACK.name), [("reason", b"x")]
+    bad = [*good, (RawKey(), b"y"), ("c", b"z")]
+    records = [(b"k", b"%d" % number, bad if number % 50 == 49 else good) for number in range(200)]
+    asyncio.run(send_raw(str(settings.kafka.bootstrap), topic, records))
+    found = [(record.value, dict(record.headers)) for record in read_all(settings, topics.FEEDBACK)]
+    assert found == [(value, {"reason": b"x"} if headers is good else {}) for _, value, headers in records]
 
 
 @pytest.mark.integration

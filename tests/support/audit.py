@@ -11,6 +11,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from operator import methodcaller
 from typing import Any, Final, NamedTuple, cast
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, TopicPartition
@@ -176,7 +177,11 @@ class Audit:
 
 
 def _headers(message: Message) -> Iterator[tuple[str, bytes]]:
-    for name, value in cast("list[tuple[str, bytes | str | None]]", message.headers() or []):
+    try:
+        headers = methodcaller("headers")(message) or []  # a plain call ends the process: streams/runtime/cluster.py
+    except SystemError:  # a key that is no UTF-8: such a record is upstream's, not a gate's
+        return
+    for name, value in cast("list[tuple[str, bytes | str | None]]", headers):
         yield name, value.encode() if isinstance(value, str) else value or b""
 
 

@@ -11,16 +11,7 @@ from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 
 from tests.runtime.builders import deployed
 from tests.runtime.transport.members import TOPIC, member, until_true
-
-
-class RawKey(str):
-    """A header's key, as these bytes."""
-
-    __slots__ = ()
-
-    def encode(self, *_: Any) -> bytes:
-        """As no UTF-8."""
-        return b"bad\xff"
+from tests.support.raw_headers import Pair, RawKey, send_raw
 
 
 @pytest.mark.parametrize("codec", [0, _DefaultRecordBatchBuilderPy.CODEC_LZ4], ids=["plain", "lz4"])
@@ -29,12 +20,13 @@ async def test_a_header_key_that_is_no_utf8_troubles_nobody(
 ) -> None:
     """It comes with the rest of its batch and what is behind it, each whole."""
     settings = deployed(kafka_bootstrap, topic_prefix, tmp_path)
+    batch: list[tuple[bytes, bytes, list[Pair]]] = [
+        (b"k", b"one", [("a", b"1")]),
+        (b"k", b"two", [(RawKey(), b"2"), ("c", None)]),
+        (b"k", b"three", []),
+    ]
+    assert await send_raw(kafka_bootstrap, settings.topic(TOPIC), batch, codec=codec) == 0
     async with aiokafka.AIOKafkaProducer(bootstrap_servers=kafka_bootstrap) as upstream:
-        batch = upstream.create_batch()
-        batch._builder = _DefaultRecordBatchBuilderPy(2, codec, 0, -1, -1, 0, 100_000)
-        for value, headers in ((b"one", [("a", b"1")]), (b"two", [(RawKey(), b"2"), ("c", None)]), (b"three", [])):
-            batch.append(key=b"k", value=value, timestamp=1_000, headers=headers)
-        await (await upstream.send_batch(batch, settings.topic(TOPIC), partition=0))
         await upstream.send_and_wait(settings.topic(TOPIC), b"four", partition=0, headers=[("é", b"4")])
     taken: list[Any] = []
     async with member(settings, "one", take=taken.append):
