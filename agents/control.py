@@ -15,7 +15,7 @@ import structlog
 from agents.views import replicate
 from schemas import ids, topics
 from schemas.events import Campaign, Lease
-from streams.compose.compile import compile_content, refused_content
+from streams.compose.compile import MailTerms, compile_content, refused_content
 from streams.runtime.dead_letters import MALFORMED, DeadLetter, bury
 from streams.runtime.group import GroupReader
 from streams.runtime.life import worker
@@ -50,6 +50,12 @@ class Control:
         self._world, self._replication = replicate(settings, member, VIEWS)
         self._producer = RecordProducer(settings.kafka, client_id=f"evenpost-{member}")
         self._reader = GroupReader(settings, "control", CHECKED, client_id=f"evenpost-{member}", name=member)
+        self._terms = MailTerms(
+            unsubscribe_url=settings.mail.unsubscribe_url,
+            feedback_id=settings.mail.feedback_id,
+            token_key=settings.secrets.token_version,
+            address_key=settings.secrets.address_id_version,
+        )
         self._turns = 0
         self._known: set[str] = set()
         self._leased_at = 0.0
@@ -130,7 +136,9 @@ class Control:
         domain, now = self._world.sending_domain(campaign), datetime.now(UTC)
         # In a thread: 2 MB of HTML take seconds, and leases must not wait for them.
         try:
-            content = await asyncio.to_thread(compile_content, campaign, domain, version=version, now=now)
+            content = await asyncio.to_thread(
+                compile_content, campaign, domain, version=version, now=now, terms=self._terms
+            )
         except Exception as error:  # one campaign that trips us must not stop everybody's (G8)
             log.exception("content could not be compiled", tenant=campaign.tenant, campaign=campaign.campaign_id)
             content = refused_content(campaign, f"internal error: {type(error).__name__}", version=version, now=now)
@@ -161,7 +169,10 @@ class Control:
 
     async def _lease(self, lease: Lease) -> None:
         topic = self._settings.topic(topics.LEASES.name)
-        await self._producer.send(topic, msgspec.json.encode(lease), key=str(lease.gate_partition).encode())
+        sent = await self._producer.send(topic, msgspec.json.encode(lease), key=str(lease.gate_partition).encode())
+        # Not awaited: the next one follows within LEASE_EVERY_S, and to wait for a broker that is away would hold up
+        # all else.  The producer counts and logs what fails; looked at here, or asyncio would tell it once more.
+        sent.add_done_callback(lambda done: done.cancelled() or done.exception())
         LEASES.inc()
 
 

@@ -12,7 +12,9 @@ from schemas.events.upstream import Address, DkimKey
 class Content(msgspec.Struct, frozen=True, kw_only=True):
     """A campaign's content as checked once and never changed; sends name its version.
 
-    `refused` carries the reason in words and nothing to render.
+    `refused` carries the reason in words and nothing to render.  `unsubscribe_url`, `feedback_id` and the versions of
+    the keys that its tokens are made with are those of the deployment when it was compiled: other settings since then
+    change no byte of a mail that is sent again.  Empty: compiled before they were kept, and the sender's own hold.
     """
 
     tenant: TenantId
@@ -31,6 +33,10 @@ class Content(msgspec.Struct, frozen=True, kw_only=True):
     domain: str = ""
     return_path_domain: str = ""
     dkim: tuple[DkimKey, ...] = ()
+    unsubscribe_url: str = ""
+    feedback_id: str = ""
+    token_key: Annotated[int, Meta(ge=1)] | None = None
+    address_key: Annotated[int, Meta(ge=1)] | None = None
     compiled_at: Timestamp
 
 

@@ -4,10 +4,12 @@
 2. Header text: no line breaks or control characters; custom headers under names that are not ours.
 3. Templates: size, characters, then the sandbox's lists and bounds (`sandbox`).
 4. CSS is inlined and a missing text part derived, where that is safe; else the sender does without or does it later.
+5. The deployment's own terms are written down: what a mail says of them is the same whenever it is sent again.
 
 Only what is certain to fail for everybody is refused here: a division by a person's zero is that person's `rejected`.
 """
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -50,19 +52,36 @@ _OUR_FAMILIES: Final = ("content-", "list-unsubscribe", "resent-", "arc-", "rece
 _TEXT_CONTROLS: Final = frozenset(map(chr, (*range(9), 11, 12, *range(14, 32), 127)))
 
 
+@dataclass(frozen=True, kw_only=True)
+class MailTerms:
+    """What every message says of the deployment, as its settings are at the moment of compiling.
+
+    `token_key` and `address_key` are versions of the keys that unsubscribe links and return paths are made with.
+    """
+
+    unsubscribe_url: str
+    feedback_id: str
+    token_key: int
+    address_key: int
+
+
 class _Refused(ValueError):
     """A reason to refuse, in words for the campaign's author."""
 
 
-def compile_content(campaign: Campaign, domain: Domain | None, *, version: str, now: datetime) -> Content:
+def compile_content(
+    campaign: Campaign, domain: Domain | None, *, version: str, now: datetime, terms: MailTerms | None = None
+) -> Content:
     """What senders render under this version, or the reason why nobody will.  Never raises for bad input.
 
-    `domain` is the tenant's domain that the campaign's From belongs to, None where there is none.
+    `domain` is the tenant's domain that the campaign's From belongs to, None where there is none.  Without `terms`,
+    each sender's own settings hold.
     """
     try:
-        return _compiled(campaign, domain, refused_content(campaign, "", version=version, now=now))
+        made = _compiled(campaign, domain, refused_content(campaign, "", version=version, now=now))
     except (_Refused, TemplateRefusedError) as error:
         return refused_content(campaign, str(error), version=version, now=now)
+    return made if terms is None else _under(terms, made)
 
 
 def refused_content(campaign: Campaign, reason: str, *, version: str, now: datetime) -> Content:
@@ -77,6 +96,16 @@ def refused_content(campaign: Campaign, reason: str, *, version: str, now: datet
         channel=campaign.channel,
         from_=campaign.from_,
         compiled_at=now,
+    )
+
+
+def _under(terms: MailTerms, made: Content) -> Content:
+    return msgspec.structs.replace(
+        made,
+        unsubscribe_url=terms.unsubscribe_url,
+        feedback_id=terms.feedback_id,
+        token_key=terms.token_key,
+        address_key=terms.address_key,
     )
 
 
@@ -117,7 +146,7 @@ def _compiled(campaign: Campaign, domain: Domain | None, blank: Content) -> Cont
         subject=campaign.subject,
         html=html,
         text=text,
-        headers=dict(campaign.headers),
+        headers=dict(sorted(campaign.headers.items())),  # the version does not know their order, so bytes must not
         domain=signing,
         return_path_domain=bounces,
         dkim=domain.dkim,

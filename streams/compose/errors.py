@@ -4,6 +4,7 @@
     ├── TemplateRefusedError   the template can't be used for anyone: the campaign's content is refused
     ├── RenderError            this person's mail can't be made: a final `rejected`
     ├── KeyRefusedError        a DKIM key file that we won't sign with
+    │   └── TokenKeyMissingError   the key that the content's links are signed with is not here
     └── TokenError             a return path or link that we did not make
 
 None of them carries a recipient's address or variables: their words end up in events and logs.
@@ -40,6 +41,15 @@ class KeyRefusedError(ComposeError):
     def __init__(self, key_file: str, reason: str) -> None:
         super().__init__(f"DKIM key file {key_file!r}: {reason}")
         self.key_file = key_file
+        self.reason = reason
+
+
+class TokenKeyMissingError(KeyRefusedError):
+    """The key of the content's unsubscribe links and return paths was replaced, and the one before not kept."""
+
+    def __init__(self, reason: str) -> None:
+        ComposeError.__init__(self, reason)
+        self.key_file = ""
         self.reason = reason
 
 

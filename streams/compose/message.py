@@ -8,7 +8,8 @@
 5. Sign with each of the domain's keys (RFC 6376).
 
 All of it is a function of send and content - Date is the send's `created_at`, Message-ID and boundary come from its
-id - so a resend is byte-identical.
+id, links and Feedback-ID from what the content kept of the settings - so a resend is byte-identical above the
+signature, whatever the settings are by then.  Deal and slot are in the envelope's return path alone.
 """
 
 import binascii
@@ -37,7 +38,7 @@ _FEEDBACK_PART: Final = 60
 
 @dataclass(frozen=True, kw_only=True)
 class ComposeSettings:
-    """What every message carries, and how large one may be."""
+    """How large a message may be, and what it carries where its content kept no such terms (`compile.MailTerms`)."""
 
     unsubscribe_url: str  # https; the token is appended behind a slash
     feedback_id: str  # the pool's name at mailbox providers
@@ -74,7 +75,8 @@ class Composer:
         self._text = None if content.text is None else Template("text", content.text, autoescape=False)
         self._from = headers.mailbox(content.from_.name, wire_address(content.from_.address))
         self._custom = [(name, headers.unstructured(name, text)) for name, text in content.headers.items()]
-        feedback = (content.campaign_id, content.tenant, content.kind, settings.feedback_id)
+        self._unsubscribe_url = content.unsubscribe_url or settings.unsubscribe_url
+        feedback = (content.campaign_id, content.tenant, content.kind, content.feedback_id or settings.feedback_id)
         self._feedback_id = ":".join(map(_feedback_part, feedback))
 
     def compose(self, send: Send) -> Message:
@@ -83,7 +85,7 @@ class Composer:
             to = wire_address(send.to.address)
         except ValueError as error:
             raise RenderError("to.address", str(error)) from None
-        link = f"{self._settings.unsubscribe_url}/{self._tokens.make_unsubscribe(send)}"
+        link = f"{self._unsubscribe_url}/{self._tokens.make_unsubscribe(send)}"
         variables = {**send.variables, "unsubscribe_url": link}
         budget = Budget(self._settings.bounds)
         subject = self._subject.render(variables, budget)

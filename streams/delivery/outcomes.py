@@ -93,6 +93,18 @@ def refused(send: Send, class_: str, rule: Rule, now: datetime, settings: Outcom
     return _outcome(send, "rejected", class_, now, settings, rules=(rule,))
 
 
+def failed(send: Send, error_name: str, now: datetime, settings: OutcomeSettings, *, begun: Intent | None) -> Outcome:
+    """The outcome of a send that an internal error of ours stopped, and that is not tried again.
+
+    Behind an intent nobody knows whether the mail went: `uncertain`, and not `rejected`, which gives its place back.
+    """
+    rule = Rule(rule="internal_error", value=error_name, limit="none")
+    if begun is None:
+        return _outcome(send, "rejected", "internal_error", now, settings, rules=(rule,))
+    tried = msgspec.structs.replace(send, attempt=begun.attempt)
+    return _outcome(tried, "uncertain", "internal_error", now, settings, rules=(rule,))
+
+
 def concluded(send: Send, result: Result, now: datetime, settings: OutcomeSettings, *, jitter: float) -> Outcome:
     """The outcome of an attempt."""
     tried = msgspec.structs.replace(send, attempt=send.attempt + 1)

@@ -173,8 +173,8 @@ class PublishFailedError(RuntimeFault):
 class KeyMissingError(RuntimeFault):
     """A secret key of the deployment is not here."""
 
-    def __init__(self, name: str, path: object) -> None:
+    def __init__(self, name: str, path: object, *, setting: str | None = None) -> None:
         super().__init__(
             f"the deployment's key {name!r} is not here: {path} does not exist; copy it from where Evenpost runs, "
-            f"or set EVENPOST_SECRETS__{name.upper()}"
+            f"or set {setting or f'EVENPOST_SECRETS__{name.upper()}'}"
         )

@@ -34,6 +34,22 @@ def existing_key(settings: Settings, name: KeyName) -> bytes:
         raise KeyMissingError(name, path) from None
 
 
+def key_of_version(settings: Settings, name: KeyName, version: int) -> bytes:
+    """The key as of a version: the current one, or one that was kept.  Raises KeyMissingError."""
+    if version == getattr(settings.secrets, f"{name}_version"):
+        return load_key(settings, name)
+    kept = f"{_path(settings, name).stem}-{version}"
+    given = settings.secrets.former.get(kept)
+    if given is not None:
+        return bytes(given.get_secret_value().encode())
+    path = _path(settings, name).with_name(f"{kept}.key")
+    try:
+        return bytes.fromhex(path.read_text(encoding="ascii").strip())
+    except FileNotFoundError:
+        setting = f"{kept!r} in EVENPOST_SECRETS__FORMER (JSON)"
+        raise KeyMissingError(kept, path, setting=setting) from None
+
+
 def _path(settings: Settings, name: KeyName) -> Path:
     return settings.data_dir / "keys" / f"{name.replace('_', '-')}.key"
 

@@ -141,11 +141,17 @@ class WorkerSettings(Section):
 
 
 class SecretSettings(Section):
-    """Keys; unset = a file below `data_dir/keys`, made at first use.  Back up `address_id`: it names every address."""
+    """Keys; unset = a file below `data_dir/keys`, made at first use.  Back up `address_id`: it names every address.
+
+    A new key has a higher version, and the one before is kept: in `former` under `token-1`, or as the file
+    `token-1.key` (`address-id-1` likewise).  Campaigns that were compiled with it use it until they are edited.
+    """
 
     address_id: SecretStr | None = None
-    address_id_version: int = 1
+    address_id_version: Annotated[int, Field(ge=1)] = 1
     token: SecretStr | None = None
+    token_version: Annotated[int, Field(ge=1)] = 1
+    former: dict[str, SecretStr] = Field(default_factory=dict)
 
 
 class Settings(BaseSettings):

@@ -7,9 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from pydantic import SecretStr
 
-from streams.runtime.keys import load_key
+from streams.runtime.errors import KeyMissingError
+from streams.runtime.keys import key_of_version, load_key
 from streams.runtime.settings import SecretSettings, Settings
 
 ASK = """
@@ -60,3 +62,18 @@ def test_a_key_that_is_given_makes_no_file(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path, secrets=SecretSettings(token=SecretStr("from a vault")))
     assert load_key(settings, "token") == b"from a vault"
     assert not (tmp_path / "keys").exists()
+
+
+def test_a_former_key_is_the_one_that_was_kept(tmp_path: Path) -> None:
+    """By version: the current one, a file beside it, or the settings; never another in its place, nor one made anew."""
+    settings = Settings(
+        data_dir=tmp_path,
+        secrets=SecretSettings(token_version=3, former={"token-2": SecretStr("kept in a vault")}),
+    )
+    current = load_key(settings, "token")
+    assert key_of_version(settings, "token", 3) == current
+    assert key_of_version(settings, "token", 2) == b"kept in a vault"
+    with pytest.raises(KeyMissingError, match=r"token-1\.key does not exist.*EVENPOST_SECRETS__FORMER"):
+        key_of_version(settings, "token", 1)
+    (tmp_path / "keys" / "token-1.key").write_text(b"first".hex())
+    assert key_of_version(settings, "token", 1) == b"first"
