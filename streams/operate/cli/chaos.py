@@ -64,3 +64,56 @@ def runtime(
     found = proving.proved(survived, folder, passing=not keep)
     report.show(Console(stderr=json, width=report.WIDTH, emoji=False), found)
     proving.end(found.checks, found.figures, folder, passing=not keep, json=json)
+
+
+@app.command()
+def edge(
+    *,
+    kills: Annotated[int, typer.Option("--kills", min=0, max=1_000, help="kill -9, the points in turn.")] = 16,
+    stops: Annotated[int, typer.Option("--stops", min=0, max=200, help="Senders stopped past their session.")] = 4,
+    broker_kills: Annotated[
+        int, typer.Option("--broker-kills", min=0, max=100, help="Of the broker, the last one with 15 s away.")
+    ] = 2,
+    points: Annotated[
+        list[str] | None, typer.Option("--points", metavar="POINT", help="Kill at these alone; may be repeated.")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="The same seed, the same people and blows.")] = 1,
+    session_timeout_s: Annotated[
+        float, typer.Option("--session-timeout", min=6, max=300, help="Seconds until a silent member counts as dead.")
+    ] = 6.0,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the temporary folder.")] = False,
+    json: proving.ProofFlag = False,
+) -> None:
+    """Kill and stop senders, warehouse and broker in the middle of mail; ask the receiver what came of it.
+
+    Embedded Kafka and ClickHouse and a simulated receiver of its own; no cluster of yours is touched, no mail leaves.
+
+    Example: evenpost chaos edge --kills 8 --stops 1
+    """
+    from streams.operate.chaos.edge import plan, report, run, stage
+    from streams.operate.chaos.screen import ChaosScreen
+    from streams.operate.chaos.watching import Watcher
+    from streams.runtime import logs
+
+    chosen = [point for point in plan.POINTS if points is None or point in points]
+    if unknown := set(points or ()) - set(chosen):
+        raise UsageFault(f"--points: no point {', '.join(sorted(unknown))}; there are {', '.join(plan.POINTS)}")
+    planned = plan.make(
+        seed=seed,
+        kills=kills,
+        stops=stops,
+        broker_kills=broker_kills,
+        session_timeout_s=session_timeout_s,
+        points=chosen,
+    )
+    logs.configure("ERROR")  # upstream's producer says which records the broker's absence kept; they are sent again
+    folder = stage.make_folder()
+
+    def survived() -> run.Survived:
+        with ChaosScreen(Console(stderr=True, emoji=False)) as screen:
+            watcher = Watcher(phase=screen.phase, note=screen.note, progress=screen.progress)
+            return run.torment(folder, planned, watcher, session_timeout_s=session_timeout_s)
+
+    found = proving.proved(survived, folder, passing=not keep)
+    report.show(Console(stderr=json, width=report.WIDTH, emoji=False), found)
+    proving.end(found.checks, found.figures, folder, passing=not keep, json=json)

@@ -1,0 +1,126 @@
+"""What a run stands on: a folder of its own, the receiver as a process, settings, and what runs each member.
+
+No setting of yours counts: a run must never kill, or mail through, what is not its own.
+"""
+
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from streams.operate.chaos.edge import scene
+from streams.operate.errors import FleetError
+from streams.operate.up import WORKER
+from streams.runtime.children import spawn
+from streams.runtime.points import KILL_ENV
+from streams.runtime.settings import (
+    ClickHouseSettings,
+    DnsSettings,
+    KafkaSettings,
+    MailSettings,
+    SecretSettings,
+    Settings,
+    SmtpSettings,
+    WorkerSettings,
+)
+
+# 5 minutes become 0.6 s (delivery/retry.toml): a retry falls into the same run, and often into the next blow.
+RETRY_SCALE: Final = 1 / 500
+# Seconds that a stalling receiver holds its 250 back, and that the sender waits for it: RFC 5321's 10 min, scaled.
+STALL_S: Final = 2.0
+FINAL_TIMEOUT_S: Final = 20.0
+SLOW_S: Final = 0.3
+# A worker whose broker is away for a minute on a busy machine is no worker that hangs.
+STALLED_S: Final = 240.0
+GATE_PARTITIONS: Final = 2
+SIMULATOR_READY_S: Final = 20.0
+_KEY_BITS: Final = 2048
+_POLL_S: Final = 0.05
+
+
+class Receiver(msgspec.Struct, frozen=True, kw_only=True):
+    """The simulator: where it listens, and the two logs that it leaves."""
+
+    smtp_port: int
+    dns_port: int
+    log: Path
+    connections: Path
+
+
+def make_folder() -> Path:
+    """A new folder for all data of a run."""
+    return Path(tempfile.mkdtemp(prefix="evenpost-chaos-"))
+
+
+@contextmanager
+def receiver(folder: Path) -> Iterator[Receiver]:
+    """The simulated receiver.  Raises FleetError."""
+    (folder / "logs").mkdir(parents=True, exist_ok=True)
+    ready = folder / "simulator.json"
+    log, connections = folder / "simulator.jsonl", folder / "connections.jsonl"
+    words = folder / "logs" / "simulator.log"
+    child = spawn(
+        [
+            *(sys.executable, "-P", "-m", "streams.operate.simulator", "--port", "0", "--dns-port", "0"),
+            *("--log", log, "--connections", connections, "--ready-file", ready),
+            *("--slow-s", str(SLOW_S), "--stall-s", str(STALL_S)),
+        ],
+        log_file=words,
+        name="simulator",
+    )
+    with child:
+        deadline = time.monotonic() + SIMULATOR_READY_S
+        while not ready.exists():
+            if not child.alive or time.monotonic() > deadline:
+                state = f"not ready after {SIMULATOR_READY_S:.0f} s" if child.alive else f"ended: {child.returncode}"
+                raise FleetError(f"the simulator: {state}; its words are in {words}")
+            time.sleep(_POLL_S)
+        told = json.loads(ready.read_bytes())
+        yield Receiver(smtp_port=told["smtp_port"], dns_port=told["dns_port"], log=log, connections=connections)
+
+
+def settings(folder: Path, receiver: Receiver, *, session_timeout_s: float) -> Settings:
+    """The run's own."""
+    return Settings(
+        data_dir=folder.absolute(),
+        dkim_dir=None,
+        providers={},
+        secrets=SecretSettings(),
+        kafka=KafkaSettings(gate_partitions=GATE_PARTITIONS, slots=scene.SLOTS, session_timeout_s=session_timeout_s),
+        clickhouse=ClickHouseSettings(sql_port=0),
+        smtp=SmtpSettings(
+            port=receiver.smtp_port,
+            starttls="never",
+            connections_per_host=scene.CONNECTIONS,
+            connections_per_slot=scene.CONNECTIONS,
+            final_timeout_s=FINAL_TIMEOUT_S,
+        ),
+        dns=DnsSettings(servers=f"127.0.0.1:{receiver.dns_port}"),
+        mail=MailSettings(retry_scale=RETRY_SCALE),
+        worker=WorkerSettings(stalled_s=STALLED_S),
+    )
+
+
+def make_key(folder: Path) -> None:
+    """A DKIM key that both tenants share."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=_KEY_BITS)
+    path = folder / scene.KEY_FILE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch(mode=0o600)
+    path.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+
+
+def program(name: str, armed: Mapping[str, str]) -> tuple[str, ...]:
+    """What runs a member: the product's own worker, with the point at which it dies, if any, in its environment."""
+    worker = (*WORKER, name.rpartition("-")[0], "--member", name)
+    return ("env", f"{KILL_ENV}={armed[name]}", *worker) if name in armed else worker
