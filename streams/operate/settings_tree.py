@@ -40,6 +40,8 @@ class Leaf:
         """The value in JSON's types, secrets masked."""
         if isinstance(self.value, SecretStr):
             return MASK
+        if isinstance(self.value, Mapping):
+            return {name: MASK if isinstance(one, SecretStr) else one for name, one in self.value.items()}
         if self.name == "clickhouse.dsn" and isinstance(self.value, str) and "@" in self.value:
             scheme, _, rest = self.value.partition("://")
             return f"{scheme}://{MASK}@{rest.rpartition('@')[2]}"
@@ -118,6 +120,8 @@ def _text(value: Any) -> str:
         return value.get_secret_value()
     if isinstance(value, Path):
         return str(value.absolute())
+    if isinstance(value, Mapping):
+        value = {name: one.get_secret_value() if isinstance(one, SecretStr) else one for name, one in value.items()}
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 

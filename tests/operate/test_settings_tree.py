@@ -89,3 +89,12 @@ def test_a_child_has_the_same_settings(monkeypatch: pytest.MonkeyPatch, tmp_path
     for name, value in told.items():
         monkeypatch.setenv(name, value)
     assert load_settings() == settings
+
+
+def test_former_keys_are_masked_and_a_child_has_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Each by its name, whose value no page shows; a worker that is started gets them whole."""
+    configured(monkeypatch, tmp_path, "[secrets.former]\ntoken-1 = 'hunter2'\n", SECRETS__TOKEN_VERSION="2")
+    settings = load_settings()
+    shown = {leaf.name: leaf.shown for leaf in leaves(settings)}
+    assert shown["secrets.former"] == {"token-1": MASK}
+    assert environment(settings)["EVENPOST_SECRETS__FORMER"] == '{"token-1":"hunter2"}'
