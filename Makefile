@@ -1,6 +1,7 @@
 # Evenpost: two commands, `make demo` and `make test`, on a fresh Debian 12 with Python >= 3.11. `make help` lists all.
 PYTHON ?= python3
 VENV   := .venv
+WORKERS ?= 2
 BIN    := $(VENV)/bin
 LOCKS  := deploy/locks
 STAMP  := $(VENV)/.evenpost-installed
@@ -40,8 +41,11 @@ $(JARS): $(STAMP) deploy/kafka/jgo.lock.toml
 demo: setup  ## three tenants, six campaigns, 20,000 recipients, a report
 	$(BIN)/evenpost demo
 
+# Two workers, each with servers of its own: a test waits for processes most of its time, also on two cores. What takes
+# the time of something comes after, by itself.
 test: setup  ## unit, integration and end-to-end tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "not acceptance and not alone" -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
+	$(BIN)/python -m pytest -m "not acceptance and alone"
 
 lint: setup  ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check .

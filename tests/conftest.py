@@ -1,4 +1,10 @@
-"""What holds for every test: the shared fixtures, and that nothing is skipped where all is installed (CI=true)."""
+"""What holds for every test.
+
+- The shared fixtures.
+- Nothing is skipped where all is installed (CI=true).
+- Where workers share the tests (`make test`), one has all of a file, and one has all that share the e2e world: what a
+  module or a package sets up, it sets up once.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +13,23 @@ from collections.abc import Generator
 from typing import TypeVar
 
 import pytest
+from hypothesis import settings
 
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
 pytest_plugins = ["tests.support.fixtures"]
+
+# An example's time is the machine's, not the fact's: with a broker beside it any may take longer than 0.2 s.
+settings.register_profile("evenpost", deadline=None)
+settings.load_profile("evenpost")
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Name each test's group."""
+    for item in items:
+        shared = "world" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("world" if shared else str(item.path)))
 
 
 def _no_skip(report: Report) -> Report:

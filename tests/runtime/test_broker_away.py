@@ -100,6 +100,7 @@ def test_a_view_is_ready_at_its_end_and_follows(settings: Settings) -> None:
     replication.close()
 
 
+@pytest.mark.alone
 def test_a_view_without_a_broker_is_not_fresh(broker: Away, settings: Settings) -> None:
     """G4: who can't confirm the end says so within seconds, and is fresh again once the broker is back."""
     world = World()

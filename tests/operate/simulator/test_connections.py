@@ -77,6 +77,7 @@ async def test_a_message_names_its_connection(tmp_path: Path) -> None:
     assert all(by_port[one.port].opened <= one.at <= by_port[one.port].ended for one in entries)
 
 
+@pytest.mark.alone
 async def test_stalled_after_the_dot(tmp_path: Path) -> None:
     """`stall` has the message in its log at once, says 250 after the delay, and the next time at once."""
     file = tmp_path / "connections.jsonl"

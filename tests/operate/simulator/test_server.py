@@ -55,6 +55,7 @@ async def test_taken_and_dropped(tmp_path: Path) -> None:
         assert [(entry.code, entry.outcome) for entry in read_log(log)] == [(250, "dropafter"), (250, "accept")]
 
 
+@pytest.mark.alone
 async def test_slow_delays_its_own_connection_alone(tmp_path: Path) -> None:
     """`slow` answers after the delay; commands behind it wait, another connection does not."""
     async with simulator(tmp_path, slow_s=0.3) as (running, _), raw_client(running.smtp_port) as client:
