@@ -11,8 +11,8 @@ Socket = tuple[str, int]  # the sender's local address and port
 class Blow(msgspec.Struct, frozen=True, kw_only=True):
     """`at` and `until` in epoch seconds: from the blow to the moment when what was struck was started or continued.
 
-    `addresses`: the IPs that the process had connections from.  `open`: the connections of a stopped process, while it
-    was stopped (of a killed one the receiver tells).  `replaced`: others sent from its IPs meanwhile.
+    `open`: the connections of a stopped process, as the operating system showed them meanwhile (of a killed one the
+    receiver tells).  `replaced`: others sent from its IPs meanwhile.
     """
 
     number: int
@@ -21,7 +21,6 @@ class Blow(msgspec.Struct, frozen=True, kw_only=True):
     member: str
     at: float
     until: float
-    addresses: frozenset[str] = frozenset()
     open: frozenset[Socket] = frozenset()
     replaced: bool = False
     missed: str = ""  # why it could not be done

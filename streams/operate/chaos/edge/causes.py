@@ -1,8 +1,7 @@
 """What ended a connection, and what each duplicate and each doubt came from.  Pure.
 
-1. A connection that its client left without QUIT is a kill's when it came from one of the victim's IPs and ended as the
-   victim died; a stop's when the operating system showed it while the victim was stopped.  One that the receiver
-   dropped is the receiver's.
+1. A connection that its client left without QUIT is a kill's when it ended, with others, as the victim died; a stop's
+   when the operating system showed it while the victim was stopped.  One that the receiver dropped is the receiver's.
 2. A message that was accepted twice: all but one of its acceptances must each be the last on a connection with such a
    cause.  An acceptance in the middle of a connection has its outcome covered by the next intent, so nothing may ever
    send it again.
@@ -20,11 +19,10 @@ from streams.operate.chaos.edge.blows import Blow, Socket
 from streams.operate.chaos.edge.witnesses import Evidence, Intent, Taken
 from streams.operate.simulator import Ended
 
-# Seconds before a death is noticed in which the receiver may have seen it, and after it: either's loop may be late.
-SEEN_BEFORE_S: Final = 3.0
-SEEN_AFTER_S: Final = 2.0
-# The kernel closes all of a dead process's sockets in one go; the receiver meets their ends within this (s).
-TOGETHER_S: Final = 0.5
+# Seconds after a death until the receiver has met the end of its connections: its loop may be late.
+SEEN_WITHIN_S: Final = 1.5
+# The kernel closes all of a dead process's sockets in one go; the receiver meets their ends one after the other (s).
+TOGETHER_S: Final = 0.15
 # Two processes' clocks are one, but a line is written a moment after what it tells (s).
 SLACK_S: Final = 0.5
 RECEIVER: Final = "receiver"
@@ -60,14 +58,20 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
 class Connections:
     """The receiver's connections, by their sender's end."""
 
-    def __init__(self, ended: Sequence[Ended], blows: Iterable[Blow]) -> None:
+    def __init__(self, ended: Sequence[Ended], blows: Sequence[Blow]) -> None:
         self._by_socket: dict[Socket, list[Ended]] = defaultdict(list)
         for one in ended:
             self._by_socket[one.peer, one.port].append(one)
         self._causes: dict[int, Cause] = {id(one): RECEIVER for one in ended if one.how == "dropped"}
         self.open: dict[int, tuple[Ended, ...]] = {}
+        kills = [blow for blow in blows if blow.kind == "kill"]
         for blow in blows:
-            self.open[blow.number] = tuple(self._of_stop(blow) if blow.kind == "stop" else self._of_kill(blow, ended))
+            of_blow: Iterable[Ended] = ()
+            if blow.kind == "stop":
+                of_blow = self._of_stop(blow)
+            elif blow.kind == "kill":
+                of_blow = self._of_kill(blow, ended, kills)
+            self.open[blow.number] = tuple(of_blow)
             # A kill is a better reason than an earlier stop that the connection outlived.
             self._causes |= {id(one): blow for one in self.open[blow.number]}
 
@@ -87,18 +91,23 @@ class Connections:
         return (one for one in found if one is not None)
 
     @staticmethod
-    def _of_kill(blow: Blow, ended: Sequence[Ended]) -> Iterable[Ended]:
-        if blow.kind != "kill":
-            return ()
+    def _of_kill(blow: Blow, ended: Sequence[Ended], others: Sequence[Blow]) -> Iterable[Ended]:
+        """Those that ended in one go right after the death, as none of another death's are nearer."""
         lost = [
             one
             for one in ended
             if one.how == "lost"
-            and one.peer in blow.addresses
-            and -SEEN_BEFORE_S <= one.ended.timestamp() - blow.at <= SEEN_AFTER_S
+            and -SLACK_S <= one.ended.timestamp() - blow.at <= SEEN_WITHIN_S
+            and min(others, key=lambda other: abs(one.ended.timestamp() - other.at)) is blow
         ]
-        death = max((one.ended.timestamp() for one in lost), default=0.0)
-        return (one for one in lost if death - one.ended.timestamp() <= TOGETHER_S)
+        lost.sort(key=lambda one: one.ended)
+        runs: list[list[Ended]] = []
+        for one in lost:
+            if not runs or (one.ended - runs[-1][-1].ended).total_seconds() > TOGETHER_S:
+                runs.append([])
+            runs[-1].append(one)
+        # A sender that lives cuts single connections too, where a mail may not go any more.
+        return max(runs, key=len, default=[])
 
 
 def find(seen: Evidence, blows: Sequence[Blow]) -> Found:
