@@ -4,10 +4,12 @@
    the word that its reason must name.
 2. `CAMPAIGNS`: campaigns that can't be compiled, whose recipients end `rejected` by the same reason.
 3. `RECORDS`: bad records of the other topics that upstream writes: dead letters.
+4. A header key that is no UTF-8, which the broker takes: the event beside it counts, good or bad.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections import Counter
@@ -16,8 +18,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
+from schemas import ids
 from tests.support.audit import Coordinates
 from tests.support.e2e import Box, until
+from tests.support.raw_headers import RawKey, send_raw
 
 TENANT: Final = "strict"
 GOOD: Final = f"{TENANT}:good"
@@ -184,11 +188,11 @@ def bad_amid_good(world: Box, *, good: int, bad: int) -> dict[str, Any]:
     step = max(1, good // bad)
     for number in range(bad):
         case = EVENTS[number % len(EVENTS)]
-        people = [(f"g{n}", f"g{n}@strict.example") for n in range(number * step, min(good, (number + 1) * step))]
+        people = [(f"g{n}", f"g{n}@strict.example") for n in range(number * step, min(good - 1, (number + 1) * step))]
         world.recipients(GOOD, people)
         expected[world.produce(case.topic, [(f"{TENANT}:bad{number}", case.make(number))])[0]] = case
-    if bad * step < good:
-        world.recipients(GOOD, [(f"g{n}", f"g{n}@strict.example") for n in range(bad * step, good)])
+    world.recipients(GOOD, [(f"g{n}", f"g{n}@strict.example") for n in range(bad * step, good - 1)])
+    expected |= _with_a_raw_header(world, good - 1)
     _each_has_its_end(world, expected)
     _each_has_its_end(world, refused)
     for at, names in letters.items():
@@ -199,7 +203,23 @@ def bad_amid_good(world: Box, *, good: int, bad: int) -> dict[str, Any]:
     assert world.restarts() == before
     assert not [name for name, text in new.items() if "Traceback" in text], _around(new, "Traceback")
     assert not {name: ADDRESS.findall(text)[:3] for name, text in new.items() if ADDRESS.search(text)}
-    return {"good": good, "bad": bad + len(CAMPAIGNS) + len(RECORDS), "ends": Counter(c.end for c in expected.values())}
+    return {
+        "good": good,
+        "bad": len(expected) + len(CAMPAIGNS) + len(RECORDS),
+        "ends": Counter(c.end for c in expected.values()),
+    }
+
+
+def _with_a_raw_header(world: Box, number: int) -> dict[Coordinates, Bad]:
+    """The last good event and one that is cut off, in one batch whose header keys are no UTF-8."""
+    good = person(number, recipient_id=f"g{number}", to=to(f"g{number}@strict.example"))
+    key = f"{TENANT}:g{number}".encode()
+    records = [(key, body, [(RawKey(), b"1")]) for body in (json.dumps(good).encode(), json.dumps(good).encode()[:-20])]
+    kafka = world.settings.kafka
+    partition = ids.partition_for(key, kafka.gate_partitions)
+    first = asyncio.run(send_raw(str(kafka.bootstrap), world.settings.topic(RAW), records, partition=partition))
+    cut = Bad(name="raw header key", make=lambda n: None, end="dead letter", names="truncated")
+    return {Coordinates(RAW, partition, first + 1): cut}
 
 
 def _bad_campaigns(world: Box) -> dict[Coordinates, Bad]:
