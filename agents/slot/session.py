@@ -25,7 +25,7 @@ from agents.slot.inbox import Inbox
 from agents.slot.shared import Shared, heard
 from agents.slot.under_way import UnderWay
 from agents.slot.words import Words
-from schemas.events import Checkpoint, Intent, Outcome, Rule, Send, Suppression
+from schemas.events import Checkpoint, Intent, Outcome, Send, Suppression
 from streams.delivery import outcomes
 from streams.delivery.attempt import Attempts
 from streams.delivery.errors import StaleIntentError
@@ -191,6 +191,7 @@ class Session:
                     known = outcomes.doubtful(send, doubt, _now(), self._shared.outcome_settings)
                     if known is not None:
                         return known
+                    send = outcomes.sent_again(send)
                 self._under_way.begin(key, self._attempts().settle(send))
             try:
                 with ATTEMPT_SECONDS.time():
@@ -209,15 +210,15 @@ class Session:
                 return outcome
 
     def _failed(self, send: Send, message: Any, error: Exception) -> Outcome | None:
-        """An error of ours.  Tried once: nobody can say whether the mail went, and a second one is worse than none."""
+        """An error of ours.  Tried once: behind an intent nobody can say whether the mail went."""
         log.error("send failed within", slot=self.slot, send_id=send.send_id, exc_info=error)
         FAILURES.labels(self._lane(message)).inc()
         self._blow()
         failure = Failure(error=error)
         self._bury(message, reason=INTERNAL, error=failure.line, tries=failure.tries)
-        rule = Rule(rule="internal_error", value=type(error).__name__, limit="none")
+        begun = self._in_doubt.get((send.send_id, send.deal))
         try:
-            return outcomes.refused(send, "internal_error", rule, _now(), self._shared.outcome_settings)
+            return outcomes.failed(send, failure.name, _now(), self._shared.outcome_settings, begun=begun)
         except ValueError:  # no dealer of ours made this send: its address has no domain, and no outcome a name
             return None
 
