@@ -25,10 +25,9 @@ from streams.runtime.life.vigil import Vigil
 from streams.runtime.life.vitals import Condition, Fresh, Vitals, views_condition
 from streams.runtime.life.waiting import LIMIT_S
 from streams.runtime.partition.ownership import Ownership
-from streams.runtime.state.local_state import state_path
 from streams.runtime.transport.consumer import EvenpostConsumer
 
-__all__ = ["PATIENCE_S", "Readiness", "run", "serve", "state_path"]
+__all__ = ["PATIENCE_S", "Readiness", "run", "serve"]
 
 log = structlog.get_logger(__name__)
 
@@ -47,7 +46,6 @@ async def serve(
     ownership: Ownership,
     readiness: Readiness,
     *,
-    is_ready: Callable[[], bool] | None = None,
     views: Fresh | None = None,
     patience_s: float = PATIENCE_S,
 ) -> int:
@@ -57,7 +55,6 @@ async def serve(
         app: the role's app.
         ownership: its owners.
         readiness: its files in `run`.
-        is_ready: when to say that it is ready; by default once all that it owns is recovered.
         views: what its owners rest on: while that is not fresh, nothing has to move.
         patience_s: how long an owner may stand still with something to do (`worker.stalled_s` wins).
     """
@@ -82,7 +79,7 @@ async def serve(
                 return 0
             raise ClusterUnreachableError(app.settings.kafka.bootstrap, f"not within {LIMIT_S:.0f} s")
         starting.result()
-        vigil.announce_when(is_ready or (lambda: ownership.ready))
+        vigil.announce_when(lambda: ownership.ready)
         crashed = asyncio.create_task(app.wait_until_stopped(), name="faust")
         await asyncio.wait({asked, crashed, asyncio.ensure_future(failed)}, return_when=asyncio.FIRST_COMPLETED)
         code, reason = 0, None
