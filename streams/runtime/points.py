@@ -5,7 +5,7 @@ to `after-dot`.  Unset, `Points.from_environment` is None, and each point costs 
 
 A send's points, in the order in which it gets to them:
 
-1. `before-intent`: a connection is open, nothing was said on it, no intent was handed over.
+1. `before-intent`: it has an open connection, no intent was handed over, and nothing of it was said.
 2. `after-mail`: the receiver's 354 is read; the intent was handed over with MAIL, and may be durable or not.
 3. `after-intent`: the intent is durable and nothing has spoken against the dot; no byte of the message has left.
 4. `mid-body`: half of the message has left this process, the receiver waits for the rest.

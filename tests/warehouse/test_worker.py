@@ -1,5 +1,6 @@
 """The warehouse role as a process: bad records beside good ones, and an end while ClickHouse is away."""
 
+import contextlib
 import os
 import signal
 import sys
@@ -12,9 +13,13 @@ from confluent_kafka import TopicPartition
 
 from schemas import topics
 from streams.runtime.children import Child, spawn
-from streams.runtime.cluster import Publisher
+from streams.runtime.cluster import Publisher, sql_endpoint
+from streams.runtime.errors import NoWarehouseError
 from streams.runtime.group import GroupReader
+from streams.runtime.points import KILL_ENV
 from streams.runtime.settings import Settings
+from streams.warehouse import query
+from streams.warehouse.errors import SqlUnreachableError
 from tests.runtime.builders import deployed, read, until
 from tests.warehouse.builders import delivery
 
@@ -32,7 +37,8 @@ def started(settings: Settings, log: Path, more: Mapping[str, str]) -> Child:
         "EVENPOST_KAFKA__SESSION_TIMEOUT_S": "6",
         "EVENPOST_CLICKHOUSE__SQL_PORT": "0",
     }
-    return spawn([sys.executable, "-m", "agents", "warehouse"], log_file=log, env={**os.environ, **told, **more})
+    command = [sys.executable, "-m", "agents", "warehouse", "--member", "warehouse-0"]
+    return spawn(command, log_file=log, env={**os.environ, **told, **more})
 
 
 def test_it_ends_when_told_while_clickhouse_is_away(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> None:
@@ -54,6 +60,31 @@ def test_it_ends_when_told_while_clickhouse_is_away(kafka_bootstrap: str, topic_
     found = reader.committed([TopicPartition(name, partition) for partition in range(settings.kafka.slots)])
     reader.close()
     assert max((tp.offset, tp.metadata or "") for tp in found) == (0, "plan:0-20")
+
+
+def test_it_dies_in_the_middle_of_an_insert_and_the_next_one_makes_it_whole(
+    kafka_bootstrap: str, topic_prefix: str, tmp_path: Path
+) -> None:
+    """Told to die amid its second insert it does; whoever comes then has each delivery once."""
+    settings = deployed(kafka_bootstrap, topic_prefix, tmp_path / "data")
+    with Publisher(settings) as publisher:
+        for number in range(5_000):
+            publisher.send(topics.DELIVERIES, str(number % 3), msgspec.json.encode(delivery(number)))
+    with started(settings, tmp_path / "log", {KILL_ENV: "mid-insert:2"}) as warehouse:
+        assert warehouse.wait(60) == -signal.SIGKILL
+    with started(settings, tmp_path / "log", {}) as warehouse:
+
+        def counted(what: str) -> int:
+            statement = f"SELECT toUInt32({what}) FROM deliveries"
+            with contextlib.suppress(NoWarehouseError, SqlUnreachableError):
+                found = query.run(sql_endpoint(settings), statement, database=settings.clickhouse.database)
+                return int(found.rows[0][0])
+            return 0  # it is not up yet
+
+        until(lambda: counted("count()") >= 5_000, "all deliveries")
+        assert (counted("count()"), counted("uniqExact(kafka_partition, kafka_offset)")) == (5_000, 5_000)
+        warehouse.signal(signal.SIGTERM)
+        assert warehouse.wait(30) == 0
 
 
 def test_what_is_no_delivery_is_buried_and_the_rest_goes_on(
