@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from faust.types import TP
 
 from streams.runtime.app import make_app
@@ -87,3 +88,20 @@ async def test_19_a_held_partition_stays_held_when_fausts_queue_has_room(tmp_pat
     consumer.let_go(PARTITION)
     assert consumer._get_active_partitions() == {PARTITION, other}
     consumer._thread.thread_loop.close()
+
+
+async def test_why_an_assignment_is_not_confirmed_is_told_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """However many owners ask however often; another reason is told as well, the first one not again."""
+    app = make_app("gate", Settings(data_dir=tmp_path, kafka=KafkaSettings(bootstrap="127.0.0.1:1")), member="gate-0")
+    consumer: Any = app.consumer
+    there = consumer._thread.thread_loop
+    for _ in range(2):
+        there.close()
+        assert not any(await asyncio.gather(*(consumer.confirmed() for _ in range(12))))
+        consumer._thread.thread_loop = None
+        assert not await consumer.confirmed()
+        consumer._thread.thread_loop = there
+    told = [record.getMessage() for record in caplog.records if "Assignment not confirmed" in record.getMessage()]
+    assert ["Event loop is closed" in line for line in told] == [True, False]
