@@ -235,7 +235,10 @@ class Session:
             free.set_result(0)
             return free
         key = (send.send_id, send.deal)
-        lane, offset = self._begun[key]
+        begun = self._begun.get(key)
+        if begun is None:  # an attempt of a former session, and this one has not come to that dealing, or knows its end
+            raise FencedError(f"slot {self.slot}", "it was taken anew since this attempt began")
+        lane, offset = begun
         intent = Intent(
             send_id=send.send_id,
             deal=send.deal,
