@@ -22,8 +22,8 @@ from streams.gate.person import PERSONS, load
 from streams.gate.state import State, millis
 from streams.views.world import World
 
-# Twelve partitions look at 66 millions a day that way, more than a gate can deal mails to; it takes 0.6 % of a core,
-# and 1.5 % while all of them go.
+# Twelve partitions look at 66 millions a day that way, more than are new each day.  Measured: 0.4 % of a core, and
+# 0.8 % while all of them go.
 ROWS: Final = 64
 EVERY: Final = timedelta(seconds=1)
 # A minute's worth: so much is looked at twice after a restart.

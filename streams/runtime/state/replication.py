@@ -3,10 +3,8 @@
 1. Each partition is read from its beginning, or, where the topic's part of the world is kept on disk, from where the
    copy stands (`Checkpointed`).
 2. Ready once each partition was read to the end it had at the start.
-3. From then on the ends are asked for about once a second; when all that was there is folded in, the view is confirmed.
-   `fresh` says whether that happened within the last 3 s (DESIGN.md G4); whoever rests a decision on the view stops
-   when it is not.
-4. Partitions are counted now and then: one that was added while we run would never be read, and the view not be whole.
+3. From then on it is confirmed about once a second that all that was there is folded in (`currency`).  `fresh` says
+   whether that happened within the last 3 s (DESIGN.md G4); whoever rests a decision on the view stops when it is not.
 
 What ends the thread (a full disk, a topic made anew under it or made wider) ends the view: never fresh again, and
 whoever asked to be told (`when_failed`) is, so that the process ends and its successor begins from what is true.
@@ -26,6 +24,7 @@ from streams.runtime import metrics
 from streams.runtime.clients import librdkafka
 from streams.runtime.errors import RuntimeFault, TopicMissingError
 from streams.runtime.settings import Settings
+from streams.runtime.state.currency import Currency, Place, ViewError
 from streams.runtime.state.watermarks import bounds
 from streams.runtime.topic_admin import topic_ids
 from streams.views import BadRecordError, World
@@ -33,12 +32,6 @@ from streams.views import BadRecordError, World
 log = structlog.get_logger(__name__)
 
 FRESH_S: Final = 3.0
-# The ends are asked for this often (s): two answers may be lost before a view is stale.
-ASK_EVERY_S: Final = 0.8
-# A leader that takes longer than this (s) is away, and its partition's end is not confirmed.
-ASK_TIMEOUT_S: Final = 1.0
-# Partitions are added by hand, once in years; for this long (s) what is written to a new one goes unseen.
-COUNT_EVERY_S: Final = 30.0
 _POLL_S: Final = 0.1
 # Records folded in, and written where they are kept on disk, in one go: what a lookup may wait for, some 50 ms.
 _BATCH: Final = 5_000
@@ -48,12 +41,6 @@ STUCK_S: Final = 60.0
 PROGRESS_EVERY_S: Final = 10.0
 # What librdkafka may fetch ahead: its default of 64 MiB a client would be a sixteenth of a worker's memory.
 _AHEAD_KIB: Final = 16 * 1024
-
-Place = tuple[str, int]  # a topic's full name, a partition
-
-
-class ViewError(RuntimeFault):
-    """The compacted topics can't be read, or not any more."""
 
 
 class Checkpointed(Protocol):
@@ -110,10 +97,8 @@ class Replication:
         )
         self._next: dict[Place, int] = {}
         self._at_end: set[Place] = set()
-        self._began = self._confirmed = time.monotonic()
-        self._asked = 0.0
-        self._counted = self._began
-        self._ends: dict[Place, int] | None = None
+        self._began = time.monotonic()
+        self._currency = Currency(self._consumer, self._names, self._next)
         self.records = 0
         self._ready = threading.Event()
         self._known = threading.Event()  # that it is ready, or failed
@@ -122,7 +107,7 @@ class Replication:
         self._failure: BaseException | None = None
         self._told: list[Callable[[BaseException], object]] = []
         self._thread = threading.Thread(target=self._run, name=f"{client_id}-views", daemon=True)
-        metrics.VIEW_AGE.set_function(self._age)
+        metrics.VIEW_AGE.set_function(self._currency.age)
 
     def start(self) -> None:
         """Assign every partition and start reading.  Raises TopicMissingError and KafkaException."""
@@ -159,13 +144,13 @@ class Replication:
             elif time.monotonic() - since > STUCK_S:
                 away = ", ".join(f"{name}[{at}]" for name, at in sorted(self._next.keys() - self._at_end)[:5])
                 raise ViewError(f"no record of {away} came for {STUCK_S:.0f} s; see to the broker that leads it")
-            log.info("views are being read", records=read, left=self._behind())
+            log.info("views are being read", records=read, left=self._currency.behind())
         self.check()
         log.info("views are read", records=self.records, seconds=round(time.monotonic() - self._began, 1))
 
     def fresh(self) -> bool:
         """Whether the ends were confirmed within the last 3 s."""
-        return self._ready.is_set() and self._failure is None and self._age() <= FRESH_S
+        return self._ready.is_set() and self._failure is None and self._currency.age() <= FRESH_S
 
     def check(self) -> None:
         """Raise ViewError once the view is read no further."""
@@ -195,7 +180,7 @@ class Replication:
                 for kept in self._kept.values():
                     kept.check()
                 self._confirm()
-                self._count_partitions()
+                self._currency.check_width()
         except Exception as error:
             log.exception("view is read no further: this worker must end")
             with self._lock:
@@ -255,59 +240,11 @@ class Replication:
 
     def _confirm(self) -> None:
         if not self._ready.is_set() and len(self._at_end) == len(self._next):
-            self._confirmed = time.monotonic()
-            metrics.VIEW_READY.set(self._confirmed - self._began)
+            self._currency.begin()
+            metrics.VIEW_READY.set(time.monotonic() - self._began)
             self._ready.set()
             self._known.set()
-        if self._ends is None and time.monotonic() - self._asked >= ASK_EVERY_S:
-            self._asked = time.monotonic()
-            self._ends = self._ask_ends()
-            self._tell_lag()
-        if self._ends is not None and not self._behind():
-            self._confirmed = self._asked  # all that was there when we asked is read
-            self._ends = None
-            seen = int(time.time() - (time.monotonic() - self._asked))
+        seen = self._currency.confirm()
+        if seen is not None:
             for kept in self._kept.values():
                 kept.confirm(seen)
-
-    def _ask_ends(self) -> dict[Place, int] | None:
-        """Each partition's end, from its own leader; None where one does not answer."""
-        try:
-            return {
-                (topic, partition): self._consumer.get_watermark_offsets(
-                    TopicPartition(topic, partition), timeout=ASK_TIMEOUT_S
-                )[1]
-                for topic, partition in self._next
-            }
-        except KafkaException:
-            return None
-
-    def _count_partitions(self) -> None:
-        """Raise ViewError where a topic has got more partitions than are read."""
-        if time.monotonic() - self._counted < COUNT_EVERY_S:
-            return
-        self._counted = time.monotonic()
-        try:
-            found = self._consumer.list_topics(timeout=ASK_TIMEOUT_S).topics
-        except KafkaException:
-            return  # away: the ends are not confirmed either
-        for name in self._names:
-            here = sum(topic == name for topic, _ in self._next)
-            there = len(found[name].partitions) if name in found else 0
-            if there > here:
-                raise ViewError(
-                    f"topic {name!r} has {there} partitions now, {here} are read; the worker must start anew"
-                )
-
-    def _behind(self, topic: str | None = None) -> int:
-        """How many offsets of a topic, or of all, are not folded in, as of the ends last asked for."""
-        ends = self._ends or {}
-        return sum(max(end - self._next[where], 0) for where, end in ends.items() if topic in {None, where[0]})
-
-    def _tell_lag(self) -> None:
-        if self._ends is not None:
-            for topic, name in self._names.items():
-                metrics.VIEW_LAG.labels(name).set(self._behind(topic))
-
-    def _age(self) -> float:
-        return time.monotonic() - self._confirmed

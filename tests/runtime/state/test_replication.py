@@ -14,7 +14,7 @@ from schemas.events import Suppression
 from streams.runtime import metrics
 from streams.runtime.cluster import Publisher
 from streams.runtime.settings import Settings
-from streams.runtime.state import replication as replicating
+from streams.runtime.state import currency
 from streams.runtime.state.replication import Replication
 from streams.runtime.state.suppression_disk import SuppressionsOnDisk
 from streams.runtime.topic_admin import apply_topics
@@ -113,7 +113,7 @@ def test_a_view_that_can_not_go_on_says_so(deployment: Settings, tmp_path: Path)
 
 def test_a_topic_made_wider_ends_the_view(deployment: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is written to the new partition would never be seen: the worker is told, and its successor reads all."""
-    monkeypatch.setattr(replicating, "COUNT_EVERY_S", 0.1)
+    monkeypatch.setattr(currency, "COUNT_EVERY_S", 0.1)
     told: list[BaseException] = []
     replication = Replication(deployment, World(), (topics.TENANTS,), client_id="t")
     replication.when_failed(told.append)
