@@ -142,6 +142,7 @@ async def test_a_producer_outlives_the_broker_and_reports_each_record(broker: Aw
     assert {message.partition() for message in found} == {1}
 
 
+@pytest.mark.timeout(300)  # a broker, a worker and the time away; on a busy machine three times 30 s
 def test_a_worker_outlives_a_broker_that_is_away_for_longer_than_it_may_stand_still(
     broker: Away, settings: Settings
 ) -> None:
