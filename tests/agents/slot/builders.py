@@ -193,7 +193,9 @@ def plain(one: Send) -> Message:
 async def slot(bootstrap: str, prefix: str, folder: Path, receiver: Receiver, **smtp: Any) -> AsyncIterator[Slot]:
     """Slot 0 of a deployment, its mail to this receiver."""
     settings = deployed(bootstrap, prefix, folder).model_copy(
-        update={"smtp": SmtpSettings(connections_per_slot=CONNECTIONS, connections_per_host=CONNECTIONS, **smtp)}
+        update={
+            "smtp": SmtpSettings(**({"connections_per_slot": CONNECTIONS, "connections_per_host": CONNECTIONS} | smtp))
+        }
     )
     made = Slot(settings, receiver)
     try:

@@ -123,6 +123,29 @@ async def test_a_fence_ends_a_session_and_no_attempt(kafka_bootstrap: str, topic
     assert len(receiver.messages) == 20
 
 
+async def test_an_attempt_that_waits_for_a_connection_outlives_a_fence_and_goes_once(
+    kafka_bootstrap: str, topic_prefix: str, tmp_path: Path
+) -> None:
+    """Its intent is refused until the next session comes to its send; no mail of it is lost, doubled or a defect."""
+    async with (
+        Receiver() as receiver,
+        slot(kafka_bootstrap, topic_prefix, tmp_path, receiver, connections_per_host=1) as one,
+    ):
+        receiver.script["dot"] = [Stall(3), "250 2.0.0 queued"]
+        one.deal(sends(12))
+        async with one.owned():
+            await one.until(lambda: len(one.journal()) >= 1, "one has its intent, three wait for its connection")
+            other = StreamingProducer(one.settings.kafka, f"{one.settings.kafka.prefix}sender-0")
+            await one.until(other.fence, "another fences it")
+            other.close()
+            await one.until(lambda: len(one.finals()) == 12, "all have an end")
+        finals = one.finals()
+    assert set(finals.values()) == {"accepted"}
+    assert sorted(message.envelope_to[0] for message in receiver.messages) == sorted(
+        f"u{n}@docomo.example" for n in range(12)
+    )
+
+
 async def test_one_connection_that_hangs_holds_up_neither_the_others_nor_a_recovery(
     kafka_bootstrap: str, topic_prefix: str, tmp_path: Path
 ) -> None:
