@@ -145,18 +145,20 @@ def _duplicates(seen: Evidence, connections: Connections) -> Iterable[Charge | s
 
 
 def _doubts(seen: Evidence, connections: Connections) -> Iterable[Charge | str]:
-    intents: dict[tuple[str, int], list[Intent]] = defaultdict(list)
+    intents: dict[str, list[Intent]] = defaultdict(list)
     for intent in seen.intents:
-        intents[intent.send_id, intent.deal].append(intent)
+        intents[intent.send_id].append(intent)
     for one in seen.told:
         if not (one.final and one.type == "uncertain"):
             continue
-        for intent in reversed(intents[one.send_id, one.deal]):
+        # Who holds ends with the deal that is in doubt; who sends again may end so deals later, where nothing can go.
+        holds = scene.BY_KEY[one.campaign].on_uncertain == "hold"
+        tried = [intent for intent in intents[one.send_id] if intent.deal == one.deal or not holds]
+        for intent in reversed(tried):
             connection = connections.at((scene.address(intent.slot), intent.port), intent.at)
             cause = None if connection is None else connections.cause(connection)
             if connection is not None and cause is not None:
                 yield Charge(send_id=one.send_id, what="uncertain", connection=connection, cause=cause)
                 break
         else:
-            count = len(intents[one.send_id, one.deal])
-            yield f"{one.send_id} uncertain ({one.class_}), {count} intents, none on a connection that a blow ended"
+            yield f"{one.send_id} uncertain ({one.class_}), {len(tried)} intents, none on a connection that a blow ended"

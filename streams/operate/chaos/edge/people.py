@@ -167,8 +167,9 @@ def _expected(person: _Person, nth: int) -> frozenset[str]:
         case "given-back":
             ends = {"capped", "bounced" if nth == 0 else "accepted"}
         case "leaving":
-            # Even the first mail may wait for as long as the request takes; the last is above the cap.
-            ends = {"accepted", "suppressed", "capped"}
+            # Even the first mail may wait for as long as the request takes; the last is above the cap.  Who sends again
+            # and can't any more, as the address is suppressed by then, stays with what nobody knows.
+            ends = {"accepted", "suppressed", "capped", "uncertain"}
         case _:  # plain, stall, greylist, throttle, slow, drop; and dropafter where it is sent again
             ends = {"accepted"}
     return frozenset(ends | {"uncertain"} if hold else ends)
