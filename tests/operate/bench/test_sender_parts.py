@@ -87,7 +87,7 @@ def test_the_clock_runs_in_the_middle() -> None:
         return reached
 
     began = time.perf_counter()
-    told = clock.measure(count, lambda: Told(commits=next(commits)), {}, messages=100, go_on=lambda: True)
+    told = clock.measure(count, lambda: Told(commits=next(commits)), {}, messages=100, patience_s=9, alive=lambda: True)
     assert reached == 100
     # A mark counts anew, and the count has gone on by then: 20 and 80 are reached, 30 and 90 are noted.
     assert told.messages == 60
@@ -95,10 +95,11 @@ def test_the_clock_runs_in_the_middle() -> None:
     assert 0 < told.wall_s < time.perf_counter() - began
 
 
-def test_a_sender_that_is_gone_is_late() -> None:
-    """Nobody waits for messages that can't come, and how many came is said."""
-    with pytest.raises(clock.Late, match="30 messages of 80"):
-        clock.measure(lambda: 30, Told, {}, messages=100, go_on=lambda: False)
+@pytest.mark.parametrize(("patience_s", "alive"), [(9.0, False), (0.05, True)], ids=["gone", "stands still"])
+def test_nobody_waits_for_messages_that_do_not_come(patience_s: float, *, alive: bool) -> None:
+    """A sender that is gone, or that sends nothing any more, is late; how many came is said."""
+    with pytest.raises(clock.Late, match="30 messages"):
+        clock.measure(lambda: 30, Told, {}, messages=100, patience_s=patience_s, alive=lambda: alive)
 
 
 def test_the_page_tells_commits_and_no_other_result() -> None:

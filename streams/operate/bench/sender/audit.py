@@ -54,8 +54,8 @@ def faults(settings: Settings, side: Side, *, messages: int, counted: int) -> li
 
 def delivered(deliveries: Sequence[Delivery], asked: frozenset[str]) -> list[str]:
     """Each send accepted, once."""
-    types = Counter(one.type for one in deliveries)
-    found = [f"{count:,} deliveries are {type_}" for type_, count in types.items() if type_ != "accepted"]
+    others = Counter(f"{one.type}, {one.class_}" for one in deliveries if one.type != "accepted")
+    found = [f"{count:,} deliveries are {what}" for what, count in others.items()]
     times = Counter(one.send_id for one in deliveries if one.type == "accepted")
     missing, beyond = asked - times.keys(), times.keys() - asked
     twice = sorted(name for name, count in times.items() if count > 1)

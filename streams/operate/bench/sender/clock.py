@@ -50,7 +50,7 @@ class _Mark(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Late(Exception):  # an end of its own kind, told to the reader
-    """The messages did not come in time, or the sender is gone."""
+    """No more messages came, or the sender is gone."""
 
 
 def measure(
@@ -59,17 +59,22 @@ def measure(
     pids: Mapping[str, int],
     *,
     messages: int,
-    go_on: Callable[[], bool],
+    patience_s: float,
+    alive: Callable[[], bool],
 ) -> Measured:
-    """Wait until `count` has reached `messages`, and take the time of the middle.  Raises Late once `go_on` says no."""
+    """Wait until `count` has reached `messages`, and take the time of the middle.
+
+    Raises Late where the sender is not alive, or nothing came for `patience_s`.
+    """
     aside = int(messages * MARGIN)
-    _reach(count, max(1, aside), go_on)
+    reach = _Reach(count, patience_s, alive)
+    reach(max(1, aside))
     before = told()  # first: what it costs is not in what is measured
     began = _mark(count, pids)
-    _reach(count, messages - aside, go_on)
+    reach(messages - aside)
     ended = _mark(count, pids)
     after = told()
-    _reach(count, messages, go_on)
+    reach(messages)
     return Measured(
         messages=ended.messages - began.messages,
         wall_s=ended.at - began.at,
@@ -78,11 +83,22 @@ def measure(
     )
 
 
-def _reach(count: Callable[[], int], wanted: int, go_on: Callable[[], bool]) -> None:
-    while (reached := count()) < wanted:
-        if not go_on():
-            raise Late(f"{reached:,} messages of {wanted:,} that were waited for")
-        time.sleep(LOOK_S)
+class _Reach:
+    """Waits until the count has reached something."""
+
+    def __init__(self, count: Callable[[], int], patience_s: float, alive: Callable[[], bool]) -> None:
+        self._count = count
+        self._patience_s = patience_s
+        self._alive = alive
+
+    def __call__(self, wanted: int) -> None:
+        reached, moved_at = -1, time.monotonic()
+        while (now := self._count()) < wanted:
+            if now > reached:
+                reached, moved_at = now, time.monotonic()
+            elif time.monotonic() - moved_at > self._patience_s or not self._alive():
+                raise Late(f"with {now:,} messages at the receiver")
+            time.sleep(LOOK_S)
 
 
 def _mark(count: Callable[[], int], pids: Mapping[str, int]) -> _Mark:

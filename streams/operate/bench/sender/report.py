@@ -29,10 +29,9 @@ def show(console: Console, benched: Benched, judged: list[Check]) -> None:
 
 def _figures(benched: Benched) -> RenderableType:
     table = tables.titled(
-        f"One sender, {benched.messages:,} messages of {benched.octets:,} octets over {benched.slots} slots "
-        f"into {benched.sink}, the median of {benched.rounds} round(s)"
+        f"One sender: {benched.messages:,} messages of {benched.octets:,} octets, {benched.slots} slots"
     )
-    table.add_column("")
+    table.add_column(f"into {benched.sink}; the median of {benched.rounds} round(s)")
     for name in ("with the journal", "without", "with / without"):
         table.add_column(name, justify="right", no_wrap=True)
     for name, words in _WORDS.items():

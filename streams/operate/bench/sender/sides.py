@@ -1,5 +1,6 @@
 """The two sides of a round, and the process that each is."""
 
+import sys
 from pathlib import Path
 from typing import Final, Literal
 
@@ -18,6 +19,7 @@ def order(number: int) -> tuple[Side, Side]:
 
 
 def program(side: Side) -> list[str | Path]:
-    """What runs the sender."""
-    del side
-    return [*WORKER, "sender", "--member", MEMBER]
+    """What runs the sender: the product's own command, or `side`."""
+    if side == "with":
+        return [*WORKER, "sender", "--member", MEMBER]
+    return [sys.executable, "-P", "-m", "streams.operate.bench.sender.side"]
