@@ -161,4 +161,4 @@ def _doubts(seen: Evidence, connections: Connections) -> Iterable[Charge | str]:
                 yield Charge(send_id=one.send_id, what="uncertain", connection=connection, cause=cause)
                 break
         else:
-            yield f"{one.send_id} uncertain ({one.class_}), {len(tried)} intents, none on a connection that a blow ended"
+            yield f"{one.send_id} uncertain ({one.class_}), {len(tried)} intents, none on a connection that was ended"
