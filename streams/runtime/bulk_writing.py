@@ -12,6 +12,7 @@ from confluent_kafka import KafkaError, Message, Producer
 from streams.runtime.clients import librdkafka
 from streams.runtime.errors import PublishFailedError
 from streams.runtime.settings import Settings
+from streams.runtime.unproven import verdict
 
 # Handed over in one call; a tenth of the queue, so that reports are served while it drains.
 _BATCH: Final = 10_000
@@ -27,9 +28,9 @@ def write(settings: Settings, topic: str, records: Iterable[tuple[bytes, bytes]]
     """
     failures: list[str] = []
 
-    def report(error: KafkaError | None, _: Message) -> None:
-        if error is not None:
-            failures.append(error.str())
+    def report(error: KafkaError | None, message: Message) -> None:
+        if (failed := verdict(error, message)) is not None:
+            failures.append(failed.str())
 
     producer = Producer(
         librdkafka(

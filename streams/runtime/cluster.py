@@ -41,6 +41,7 @@ from streams.runtime.errors import (
     TopicMissingError,
 )
 from streams.runtime.settings import Settings
+from streams.runtime.unproven import verdict
 from streams.views import BadRecordError, World
 
 # A command answers a person: a cluster that is silent for this long is called unreachable.
@@ -162,9 +163,9 @@ class Publisher:
             self._failed, self._reason = self._failed + left, self._reason or "no answer from the brokers"
         self._raise_failure()
 
-    def _report(self, error: KafkaError | None, _: Message) -> None:
-        if error is not None:
-            self._failed, self._reason = self._failed + 1, error.str()
+    def _report(self, error: KafkaError | None, message: Message) -> None:
+        if (failed := verdict(error, message)) is not None:
+            self._failed, self._reason = self._failed + 1, failed.str()
 
     def _raise_failure(self) -> None:
         if self._failed:

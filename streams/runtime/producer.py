@@ -22,6 +22,7 @@ from streams.runtime.clients import librdkafka
 from streams.runtime.producer_client import POLL_S, Client
 from streams.runtime.settings import KafkaSettings
 from streams.runtime.unfit import UNFIT, Headers, pairs, refusal
+from streams.runtime.unproven import verdict
 
 log = structlog.get_logger(__name__)
 
@@ -185,8 +186,9 @@ class RecordProducer:
         delivered: Counter[str] = Counter()
         failed: Counter[tuple[str, str]] = Counter()
         while self._reports:
-            future, error, message, read = self._reports.popleft()
+            future, told, message, read = self._reports.popleft()
             self._unresolved -= 1
+            error = verdict(told, message)
             if error is None:
                 delivered[message.topic() or ""] += 1
                 if not future.done():

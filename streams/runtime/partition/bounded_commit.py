@@ -19,7 +19,7 @@ from typing import Final
 from streams.runtime.errors import FencedError
 from streams.runtime.partition.own_thread import begun
 
-# Offsets 5 s, delivery 5 s, then the commit asked for four times, or the abort once, 5 s each: 30 s at most.
+# Offsets 6 s, delivery 5 s, then the commit or the abort asked for four times, 5 s each: 31 s at most.
 LIMIT_S: Final = 40.0
 
 

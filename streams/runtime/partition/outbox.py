@@ -57,6 +57,10 @@ BACK_OFF_S: Final = (0.05, 2.0)
 LAST_S: Final = 15.0
 
 
+def _nobody() -> None:
+    """Nobody wants to know."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Position:
     """Where the owner stands: a checkpoint to write, and the offset (next to be done) of each lane, by full name.
@@ -352,7 +356,7 @@ class Outbox:
 
     async def _given_back(self, cause: KafkaError) -> TransactionAbortedError:
         self._open = False
-        await within(self._producer.give_back, limit_s=END_LIMIT_S, name=self._name)
+        await within(lambda: self._producer.give_back(cause), limit_s=END_LIMIT_S, name=self._name)
         return TransactionAbortedError(self._name, str(cause))
 
     async def _begin_anew(self, error: TransactionAbortedError) -> None:

@@ -23,8 +23,6 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer, Topic
 from streams.runtime.errors import FencedError, TransactionAbortedError
 from streams.runtime.partition.transactions import (
     _RAISED,
-    CALL_S,
-    COMMIT_ASKS,
     FencedProducer,
     GroupOffsets,
     Record,
@@ -32,6 +30,7 @@ from streams.runtime.partition.transactions import (
 )
 from streams.runtime.settings import KafkaSettings
 from streams.runtime.unfit import UNFIT, pairs, refusal
+from streams.runtime.unproven import verdict
 
 # How long the thread sleeps in librdkafka for reports; bounds how late a close is noticed.
 POLL_S: Final = 0.2
@@ -84,8 +83,9 @@ class StreamingProducer(FencedProducer):
         reports = self._reports
 
         def report(error: KafkaError | None, message: Message) -> None:
-            reports.append((sent, error, -1 if error is not None else message.offset() or 0))
-            if (sent.prompt or self._settling or error is not None) and not self._woken:
+            failed = verdict(error, message)
+            reports.append((sent, failed, message.offset() or 0))
+            if (sent.prompt or self._settling or failed is not None) and not self._woken:
                 self._wake()
 
         topic, value, key = record.topic, record.value, record.key
@@ -130,23 +130,9 @@ class StreamingProducer(FencedProducer):
             cause = _cause(error)
             if cause.fatal():
                 raise FencedError(self.transactional_id, str(cause)) from error
-            self.give_back()
+            self.give_back(cause)
             raise TransactionAbortedError(self.transactional_id, str(cause)) from error
         self.finish()
-
-    def give_back(self) -> None:
-        """Abort: nothing of the transaction counts.  Raises FencedError where nobody can say so."""
-        cause: KafkaError | None = None
-        for _ in range(COMMIT_ASKS):
-            try:
-                self._producer.abort_transaction(CALL_S)
-            except _RAISED as error:
-                cause = _cause(error)
-                if not cause.retriable():
-                    break
-            else:
-                return
-        raise FencedError(self.transactional_id, f"a transaction can't be aborted: {cause}")
 
     def forget(self) -> None:
         """In the loop, behind an abort: what is still reported of that transaction is nobody's any more."""

@@ -25,6 +25,7 @@ from streams.runtime.errors import FencedError, RecordRefusedError, TransactionA
 from streams.runtime.partition.group_offsets import Committed, GroupOffsets, raise_where_forbidden
 from streams.runtime.settings import KafkaSettings
 from streams.runtime.unfit import UNFIT, pairs, refusal
+from streams.runtime.unproven import verdict
 
 __all__ = ["Committed", "FencedProducer", "Fencing", "GroupOffsets", "PartitionProducer", "Record"]
 
@@ -44,6 +45,8 @@ LATE_S: Final = 1.0
 # A commit is asked for so often: 20 s outlive a broker's restart; after that a new fence tells faster.
 COMMIT_ASKS: Final = 4
 FULL_S: Final = 0.01
+# How often an abort looks for what came back to be tried again.
+PURGE_S: Final = 0.02
 # How late a refusal is noticed while other records of the batch wait.
 LOOK_S: Final = 0.1
 
@@ -215,12 +218,41 @@ class FencedProducer:
     def _abort(self, cause: KafkaError) -> NoReturn:
         if cause.fatal():
             raise FencedError(self.transactional_id, str(cause))
-        try:
-            self._producer.abort_transaction(CALL_S)
-        except _RAISED as error:
-            raise FencedError(self.transactional_id, f"{cause}, then {_cause(error)}") from error
+        self.give_back(cause)
         refused = cause.code() in REFUSALS
         raise (RecordRefusedError if refused else TransactionAbortedError)(self.transactional_id, str(cause))
+
+    def give_back(self, cause: KafkaError) -> None:
+        """Abort: nothing of the transaction counts.  Raises FencedError where nobody can say so.
+
+        librdkafka purges what waits, and then waits for what is on its way.  What comes back from there to be tried
+        again (a batch behind a refused one always does) it would keep until the delivery's time is over, which is the
+        transaction's as well: the broker would fence us.  So it is purged again and again.
+        """
+        over = threading.Event()
+        purging = threading.Thread(target=self._purge, args=(over,), name=f"{self.transactional_id}-purge", daemon=True)
+        purging.start()
+        try:
+            self._aborted(cause)
+        finally:
+            over.set()
+            purging.join()  # it must not meet the next transaction
+
+    def _purge(self, over: threading.Event) -> None:
+        while not over.wait(PURGE_S):
+            self._producer.purge(in_flight=False)
+
+    def _aborted(self, cause: KafkaError) -> None:
+        for _ in range(COMMIT_ASKS):
+            try:
+                self._producer.abort_transaction(CALL_S)
+            except _RAISED as error:
+                last = _cause(error)
+                if not last.retriable():
+                    break
+            else:
+                return
+        raise FencedError(self.transactional_id, f"{cause}, then {last}")
 
     def close(self) -> None:
         """Give the producer up with its 4-5 threads; what it has open, the next fence or the broker's timer ends."""
@@ -237,17 +269,15 @@ class _Reports:
 
     def output(self, error: KafkaError | None, message: Message) -> None:
         """A record that is no table's."""
-        del message
-        if error is not None:
-            self.failed = self.failed or error  # what fails after the first fails because of it
+        if (failed := verdict(error, message)) is not None:
+            self.failed = self.failed or failed  # what fails after the first fails because of it
 
     def changelog(self, error: KafkaError | None, message: Message) -> None:
         """A record of the table."""
-        if error is not None:
-            self.output(error, message)
-            return
         offset = message.offset()
-        if offset is not None and (self.highest is None or offset > self.highest):
+        if error is not None or offset is None:
+            self.output(error, message)
+        elif self.highest is None or offset > self.highest:
             self.highest = offset
 
 
