@@ -5,22 +5,19 @@ Kafka and ClickHouse, free ports, routes by MX through the simulator's DNS.
 """
 
 import json
-import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 import msgspec
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
 
 from streams.compose.dkim import public_record
 from streams.operate.demo import scene
-from streams.operate.errors import FleetError, UsageFault
-from streams.runtime.children import Child, spawn
+from streams.operate.errors import UsageFault
+from streams.operate.proof import receiving
+from streams.operate.proof.receiving import make_key
 from streams.runtime.settings import (
     ClickHouseSettings,
     DnsSettings,
@@ -37,9 +34,6 @@ RETRY_SCALE: Final = 1 / 720
 SLOT_PARTITIONS: Final = scene.SLOTS + 2
 # Of the accepted messages so many are kept whole, to be verified; at 1 ms each.
 SAMPLES: Final = 200
-SIMULATOR_READY_S: Final = 20.0
-_KEY_BITS: Final = 2048
-_POLL_S: Final = 0.05
 
 
 class Receiver(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,14 +65,7 @@ def make_keys(data_dir: Path) -> Path:
     """A DKIM key for each tenant; returns the file of the TXT records that publish them."""
     records: dict[str, str] = {}
     for sender in scene.SENDERS:
-        key = rsa.generate_private_key(public_exponent=65537, key_size=_KEY_BITS)
-        pem = key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        path = data_dir / scene.key_file(sender.tenant)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch(mode=0o600)
-        path.write_bytes(pem)
+        key = make_key(data_dir / scene.key_file(sender.tenant))
         records[f"{scene.SELECTOR}._domainkey.{sender.domain}"] = public_record(key)
     published = data_dir / "dkim-records.json"
     published.write_text(json.dumps(records), encoding="utf-8")
@@ -88,33 +75,12 @@ def make_keys(data_dir: Path) -> Path:
 @contextmanager
 def simulator(data_dir: Path, keys: Path, *, recipients: int) -> Iterator[Receiver]:
     """The simulated receiver, as a process.  Raises FleetError."""
-    (data_dir / "logs").mkdir(exist_ok=True)
-    ready, log, kept = data_dir / "simulator.json", data_dir / "simulator.jsonl", data_dir / "simulator-kept"
-    child = spawn(
-        [
-            *(sys.executable, "-P", "-m", "streams.operate.simulator", "--port", "0", "--dns-port", "0"),
-            *("--log", log, "--keep-every", str(max(1, recipients // SAMPLES)), "--keep-dir", kept),
-            *("--txt", keys, "--ready-file", ready),
-        ],
-        log_file=data_dir / "logs" / "simulator.log",
-        name="simulator",
-    )
-    with child:
-        _wait_for(ready, child)
-        told = json.loads(ready.read_bytes())
+    kept = data_dir / "simulator-kept"
+    keep = ("--keep-every", str(max(1, recipients // SAMPLES)), "--keep-dir", kept)
+    with receiving.simulator(data_dir, "--dns-port", "0", *keep, "--txt", keys) as told:
         yield Receiver(
-            pid=child.pid, smtp_port=told["smtp_port"], dns_port=told["dns_port"], log=log, kept=kept, keys=keys
+            pid=told.pid, smtp_port=told.smtp_port, dns_port=told.dns_port or 0, log=told.log, kept=kept, keys=keys
         )
-
-
-def _wait_for(ready: Path, child: Child) -> None:
-    deadline = time.monotonic() + SIMULATOR_READY_S
-    while not ready.exists():
-        if not child.alive or time.monotonic() > deadline:
-            log = ready.parent / "logs" / "simulator.log"
-            state = f"not ready after {SIMULATOR_READY_S:.0f} s" if child.alive else f"ended with {child.returncode}"
-            raise FleetError(f"the simulator: {state}; its words are in {log}")
-        time.sleep(_POLL_S)
 
 
 def settings(base: Settings, data_dir: Path, receiver: Receiver) -> Settings:

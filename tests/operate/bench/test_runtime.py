@@ -20,7 +20,7 @@ def test_a_small_run_is_right_on_every_side(
     """Tables by stock Faust, by ours and in transactions: each event once; nothing stays on a cluster of yours."""
     monkeypatch.setenv("EVENPOST_KAFKA__BOOTSTRAP", kafka_bootstrap)
     monkeypatch.setenv("EVENPOST_KAFKA__PREFIX", topic_prefix)
-    command = ["bench", "runtime", "--events", "1000", "--rounds", "1", "--json"]
+    command = ["bench", "runtime", "--events", "500", "--rounds", "1", "--json"]
     result = CliRunner().invoke(app, [*command, "--workload", "table", "--workload", "latency"])
     assert result.exit_code == 0, result.output
     line = json.loads(result.stdout)

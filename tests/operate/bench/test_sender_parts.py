@@ -18,6 +18,7 @@ from streams.delivery.outcomes import OutcomeSettings
 from streams.delivery.smtp import Result
 from streams.operate.bench.sender import audit, clock, mailing, page, sides, sink
 from streams.operate.bench.sender.page import Told
+from streams.operate.proof.receiving import make_key
 from streams.runtime.metrics import REGISTRY, TRANSACTIONS
 
 AT = datetime(2026, 9, 1, 9, tzinfo=UTC)
@@ -39,7 +40,7 @@ def names(*numbers: int) -> frozenset[str]:
 
 def test_a_message_has_10_kb_on_the_wire(tmp_path: Path) -> None:
     """Composed and signed: what the budget of a message speaks of, within 3 %."""
-    mailing.make_key(tmp_path)
+    make_key(tmp_path / mailing.KEY_FILE)
     assert mailing.octets(tmp_path, AT) == pytest.approx(10_240, rel=0.03)
 
 

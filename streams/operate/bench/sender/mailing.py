@@ -9,9 +9,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
-
 from schemas import ids
 from schemas.events import Address, Campaign, Content, Destination, DkimKey, Domain, Egress, Send, Tenant, Via
 from schemas.events.sends import Views
@@ -30,7 +27,6 @@ KEY_FILE: Final = "bench-s1.pem"
 # 127.0.0.2 onward, as every address of 127.0.0.0/8 is the machine's own; the last is 127.0.0.254.
 FIRST_HOST: Final = 2
 MAX_SLOTS: Final = 253
-_KEY_BITS: Final = 2048
 _PICKS: Final = ("Rain jacket", "Trail shoes", "Thermos 0.5 l", "Wool socks", "Head lamp", "Map of Nikko", "Day pack")
 _CITIES: Final = ("Sendai", "Kyoto", "Fukuoka", "Sapporo", "Kanazawa")
 
@@ -62,15 +58,6 @@ _FOOT: Final = """\
 """
 # As many as make 10 KB of the whole message.
 _SECTIONS: Final = 12
-
-
-def make_key(folder: Path) -> None:
-    """A DKIM key of the size that everybody uses, where the sender looks for it."""
-    key = rsa.generate_private_key(public_exponent=65537, key_size=_KEY_BITS)
-    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    path = folder / KEY_FILE
-    path.touch(mode=0o600)
-    path.write_bytes(pem)
 
 
 def tenant() -> Tenant:

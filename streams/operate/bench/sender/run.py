@@ -19,6 +19,7 @@ from streams.operate.bench import stage
 from streams.operate.bench.sender import audit, clock, mailing, page, scene, sides, sink
 from streams.operate.bench.sender.clock import Late, Measured
 from streams.operate.bench.sender.sides import Side
+from streams.operate.proof.receiving import make_key
 from streams.operate.settings_tree import environment
 from streams.operate.up import GRACE_S
 from streams.runtime.children import Child, spawn
@@ -78,7 +79,7 @@ def bench(base: Settings, folder: Path, begin: Say, done: Say, *, messages: int,
     begin("starting Kafka")
     ran: list[Ran] = []
     with stage.broker(base, folder) as alone:
-        mailing.make_key(folder)
+        make_key(folder / mailing.KEY_FILE)
         octets = mailing.octets(folder, datetime.now(UTC))
         for number in range(1, rounds + 1):
             for side in sides.order(number):

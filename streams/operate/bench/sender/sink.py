@@ -5,19 +5,16 @@ measured, and its count is none of ours.  Else our simulator, and the report say
 """
 
 import contextlib
-import json
 import os
 import re
 import shutil
 import socket
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Protocol
 
-from streams.operate.errors import FleetError
-from streams.runtime.children import Child, spawn
+from streams.operate.proof.receiving import simulator, wait_for
+from streams.runtime.children import spawn
 from streams.runtime.embedded.state import free_port
 
 Kind = str
@@ -27,8 +24,8 @@ SIMULATOR: Final = "our simulator"
 _SBIN: Final = "/usr/sbin"
 # smtp-sink takes 256 connections unless told otherwise: 253 slots have 1,012.
 _CONNECTIONS: Final = 2_000
-_READY_S: Final = 20.0
-_POLL_S: Final = 0.02
+# A connection on loopback is made at once, or not at all.
+_CONNECT_S: Final = 1.0
 # One of its counters is at most 60 octets, and the last one counts.
 _TAIL: Final = 256
 _MESSAGES: Final = re.compile(rb"mesg=(\d+)\r")
@@ -81,7 +78,7 @@ def _debian(program: str, folder: Path) -> Iterator[_Debian]:
     place = f"inet:127.0.0.1:{port}"
     command = [program, *user, "-c", "-m", str(_CONNECTIONS), place, str(_CONNECTIONS)]
     with spawn(command, log_file=output, name=SMTP_SINK) as child:
-        _until(child, lambda: _listens(port), output)
+        wait_for(child, lambda: _listens(port), output)
         yield _Debian(port, output)
 
 
@@ -104,25 +101,11 @@ class _Simulator:
 
 @contextlib.contextmanager
 def _simulator(folder: Path) -> Iterator[_Simulator]:
-    ready, log = folder / "simulator.json", folder / "simulator.jsonl"
-    command: list[str | Path] = [sys.executable, "-P", "-m", "streams.operate.simulator", "--port", "0"]
-    command += ["--log", log, "--ready-file", ready]
-    words = folder / "simulator.log"
-    with spawn(command, log_file=words, name="simulator") as child:
-        _until(child, ready.exists, words)
-        yield _Simulator(json.loads(ready.read_bytes())["smtp_port"], log)
+    with simulator(folder) as told:
+        yield _Simulator(told.smtp_port, told.log)
 
 
 def _listens(port: int) -> bool:
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=_READY_S):
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=_CONNECT_S):
         return True
     return False
-
-
-def _until(child: Child, fact: Callable[[], bool], words: Path) -> None:
-    deadline = time.monotonic() + _READY_S
-    while not fact():
-        if not child.alive or time.monotonic() > deadline:
-            state = f"not ready after {_READY_S:.0f} s" if child.alive else f"ended with {child.returncode}"
-            raise FleetError(f"{child.name}: {state}; its words are in {words}")
-        time.sleep(_POLL_S)

@@ -16,7 +16,7 @@ import msgspec
 import psutil
 
 from streams.operate.chaos.crew import Crew
-from streams.operate.chaos.edge import causes, checks, people, stage, upstream, witnesses
+from streams.operate.chaos.edge import causes, checks, people, scene, stage, upstream, witnesses
 from streams.operate.chaos.edge.blows import Blow
 from streams.operate.chaos.edge.causes import Found
 from streams.operate.chaos.edge.following import Finals
@@ -27,6 +27,7 @@ from streams.operate.chaos.edge.victims import Victims, armed_at_first
 from streams.operate.chaos.edge.witnesses import Evidence
 from streams.operate.chaos.watching import LOOK_S, Watcher, until
 from streams.operate.proof.checks import Check
+from streams.operate.proof.receiving import make_key
 from streams.runtime.state.replication import FRESH_S
 
 # Seconds: a busy machine of two cores has all members ready in a third of it.
@@ -57,7 +58,7 @@ def torment(folder: Path, planned: Plan, watcher: Watcher, *, session_timeout_s:
     """Run it.  Raises FleetError, EmbeddedError or RuntimeFault, with nothing left running."""
     started = time.monotonic()
     watcher.phase("starting")
-    stage.make_key(folder)
+    make_key(folder / scene.KEY_FILE)
     with stage.receiver(folder) as receiver:
         base = stage.settings(folder, receiver, session_timeout_s=session_timeout_s)
         armed = armed_at_first(planned)

@@ -3,23 +3,17 @@
 No setting of yours counts: a run must never kill, or mail through, what is not its own.
 """
 
-import json
-import sys
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 import msgspec
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
 
 from streams.operate.chaos.edge import scene
-from streams.operate.errors import FleetError
+from streams.operate.proof import receiving
 from streams.operate.up import WORKER
-from streams.runtime.children import spawn
 from streams.runtime.points import KILL_ENV
 from streams.runtime.settings import (
     ClickHouseSettings,
@@ -41,9 +35,6 @@ SLOW_S: Final = 0.3
 # A worker whose broker is away for a minute on a busy machine is no worker that hangs.
 STALLED_S: Final = 240.0
 GATE_PARTITIONS: Final = 2
-SIMULATOR_READY_S: Final = 20.0
-_KEY_BITS: Final = 2048
-_POLL_S: Final = 0.05
 
 
 class Receiver(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,28 +54,10 @@ def make_folder() -> Path:
 @contextmanager
 def receiver(folder: Path) -> Iterator[Receiver]:
     """The simulated receiver.  Raises FleetError."""
-    (folder / "logs").mkdir(parents=True, exist_ok=True)
-    ready = folder / "simulator.json"
-    log, connections = folder / "simulator.jsonl", folder / "connections.jsonl"
-    words = folder / "logs" / "simulator.log"
-    child = spawn(
-        [
-            *(sys.executable, "-P", "-m", "streams.operate.simulator", "--port", "0", "--dns-port", "0"),
-            *("--log", log, "--connections", connections, "--ready-file", ready),
-            *("--slow-s", str(SLOW_S), "--stall-s", str(STALL_S)),
-        ],
-        log_file=words,
-        name="simulator",
-    )
-    with child:
-        deadline = time.monotonic() + SIMULATOR_READY_S
-        while not ready.exists():
-            if not child.alive or time.monotonic() > deadline:
-                state = f"not ready after {SIMULATOR_READY_S:.0f} s" if child.alive else f"ended: {child.returncode}"
-                raise FleetError(f"the simulator: {state}; its words are in {words}")
-            time.sleep(_POLL_S)
-        told = json.loads(ready.read_bytes())
-        yield Receiver(smtp_port=told["smtp_port"], dns_port=told["dns_port"], log=log, connections=connections)
+    connections = folder / "connections.jsonl"
+    slow = ("--slow-s", str(SLOW_S), "--stall-s", str(STALL_S))
+    with receiving.simulator(folder, "--dns-port", "0", "--connections", connections, *slow) as told:
+        yield Receiver(smtp_port=told.smtp_port, dns_port=told.dns_port or 0, log=told.log, connections=connections)
 
 
 def settings(folder: Path, receiver: Receiver, *, session_timeout_s: float) -> Settings:
@@ -106,17 +79,6 @@ def settings(folder: Path, receiver: Receiver, *, session_timeout_s: float) -> S
         dns=DnsSettings(servers=f"127.0.0.1:{receiver.dns_port}"),
         mail=MailSettings(retry_scale=RETRY_SCALE),
         worker=WorkerSettings(stalled_s=STALLED_S),
-    )
-
-
-def make_key(folder: Path) -> None:
-    """A DKIM key that both tenants share."""
-    key = rsa.generate_private_key(public_exponent=65537, key_size=_KEY_BITS)
-    path = folder / scene.KEY_FILE
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch(mode=0o600)
-    path.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
 
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-import psutil
 import pytest
+
+from tests.support.left_over import environment, left_by
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 
@@ -22,25 +21,6 @@ EVENPOST: Final = Path(sys.executable).with_name("evenpost")
 SEED: Final = "94"
 RUN: Final = (EVENPOST, "chaos", "runtime", "--rounds", "2", "--seed", SEED, "--session-timeout", "6", "--events")
 INTERRUPT_S: Final = 90.0
-
-
-def environment(folder: Path) -> dict[str, str]:
-    """An environment that names the folder: whoever has it was started by this test."""
-    return os.environ | {"TMPDIR": str(folder)}
-
-
-def left_by(folder: Path) -> list[str]:
-    """Command lines of processes that live with that environment."""
-
-    def found() -> Iterator[str]:
-        for process in psutil.process_iter():
-            try:
-                if process.status() != psutil.STATUS_ZOMBIE and process.environ().get("TMPDIR") == str(folder):
-                    yield " ".join(process.cmdline())
-            except psutil.Error:
-                continue
-
-    return list(found())
 
 
 def test_a_worker_stopped_in_its_commit_and_a_killed_broker_change_no_effect(tmp_path: Path) -> None:
