@@ -122,14 +122,21 @@ class Session:
             if not working.done():
                 outbox.result()
                 raise AssertionError("an outbox ended by itself")
-            async with asyncio.timeout(END_S):
-                await self._outbox.end()
+            await self._last_word()
             working.result()
         finally:
             for task in (outbox, working, *workers):
                 task.cancel()
                 task.add_done_callback(heard)
             await asyncio.wait({outbox, working, *workers})
+
+    async def _last_word(self) -> None:
+        """Commit what was said.  Where the broker does not answer in time, the slot's next owner says it."""
+        try:
+            async with asyncio.timeout(END_S):
+                await self._outbox.end()
+        except TimeoutError:
+            log.warning("slot given up before its last commit", slot=self.slot, limit_s=END_S)
 
     async def _until_the_last(self, workers: Sequence["asyncio.Task[None]"]) -> None:
         """Wait for the workers; where one fails, the others finish what is past MAIL FROM and begin nothing."""

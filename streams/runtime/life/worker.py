@@ -104,7 +104,7 @@ def _say_why(reason: BaseException | None) -> int:
     if isinstance(reason, ClusterUnreachableError | TopicMissingError):
         log.error("worker ends", error=str(reason))
         return UNREACHABLE_EXIT
-    if isinstance(reason, RuntimeFault | TimeoutError):
+    if isinstance(reason, RuntimeFault | TimeoutError) and str(reason):  # without words, the traceback has to tell
         log.error("worker fails", error=str(reason))
         return 1
     log.error("worker fails", error=repr(reason), exc_info=reason)  # Faust crashes without a word
