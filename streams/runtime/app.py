@@ -15,6 +15,7 @@ from streams.runtime.state.local_state import held_on_disk
 from streams.runtime.transport import EvenpostTransport, Ledger
 from streams.runtime.transport.assignor import CoPartitionedAssignor
 from streams.runtime.transport.raw import RawSchema
+from streams.runtime.transport.resuming import EvenpostTables
 
 # How many records one poll hands over; bounds what a rebalance throws away (FAUST.md 21).  A poll takes some turns of
 # the event loop, a busy sender's turn 0.2 s, and aiokafka asks for no partition's news before it is rid of what it has:
@@ -56,6 +57,7 @@ def make_app(role: str, settings: Settings, *, member: str) -> EvenpostApp:
         f"{kafka.prefix}{role}",
         broker=[URL(f"aiokafka://{server}") for server in str(kafka.bootstrap).split(",")],
         store="memory://",
+        TableManager=EvenpostTables,
         datadir=str(datadir),
         value_serializer="raw",
         key_serializer="raw",

@@ -11,10 +11,12 @@ head of the partition.  So what is dropped is rewound to, and a partition withou
 All of this runs in aiokafka's thread, where nothing moves a position between two awaits.
 """
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import IllegalStateError
 
 
 def firsts(records: Iterable[tuple[Any, Any]]) -> dict[TopicPartition, int]:
@@ -43,11 +45,29 @@ def rewind(consumer: AIOKafkaConsumer, offsets: Mapping[TopicPartition, int], *,
 
 
 async def to_committed(consumer: AIOKafkaConsumer) -> dict[TopicPartition, int | None]:
-    """Seek each partition to what is committed, or to its head; returns what is committed."""
-    if not consumer.assignment():
-        return {}  # a member that stands by; aiokafka asserts
-    committed: dict[TopicPartition, int | None] = await consumer.seek_to_committed()
-    heads = [tp for tp, offset in committed.items() if not offset or offset < 0]
+    """Seek each partition to what is committed, or to its head; returns what is committed.
+
+    It waits for a coordinator that is away, and ends with its assignment: it moves nothing of the next one, and raises
+    IllegalStateError, for which Faust waits for that one.  aiokafka's own asks for each partition by itself, and moves
+    what it learns late in whatever assignment there is.
+    """
+    here = assignment(consumer)
+    if here is None or not here.tps:
+        return {}  # a member that stands by
+    coordinator: Any = consumer._coordinator  # noqa: SLF001  # the public call asks for one partition
+    asked = asyncio.ensure_future(coordinator.fetch_committed_offsets(here.tps))
+    try:
+        await asyncio.wait({asked, here.unassign_future}, return_when=asyncio.FIRST_COMPLETED)
+        if assignment(consumer) is not here:
+            raise IllegalStateError("there is another assignment")
+        found = await asked
+    finally:
+        asked.cancel()
+    committed = {tp: found[tp].offset if tp in found else None for tp in here.tps}
+    for tp, offset in committed.items():
+        if offset:
+            consumer.seek(tp, offset)
+    heads = [tp for tp, offset in committed.items() if not offset]
     if heads:
         await consumer.seek_to_beginning(*heads)
     return committed

@@ -1,4 +1,4 @@
-"""How stock Faust 0.15.3 hands records over (FAUST.md 18, 19)."""
+"""How stock Faust 0.15.3 hands records over, and when it does not (FAUST.md 18, 19)."""
 
 from __future__ import annotations
 
@@ -74,6 +74,23 @@ async def test_stock_takes_an_earlier_assignments_records_for_fresh() -> None:
             await listener.on_partitions_assigned({PLACE})
         assert [generation for _, generation in told] == [3, 3]
         assert before.generation_id == app.consumer_generation_id
+
+
+async def test_stock_resumes_no_flow_again_once_a_seek_took_too_long() -> None:
+    """Not in FAUST.md: a broker away for 90 s after an assignment ends, for good, the task that resumes the flow."""
+    with stock_app(broker_request_timeout=0.01) as app:
+        recovery, asked, never = app.tables.recovery, list[int](), asyncio.Event()
+
+        async def seeking(generation_id: int = 0) -> None:
+            asked.append(generation_id)
+            await recovery._wait(never.wait(), timeout=app.conf.broker_request_timeout)
+
+        recovery._resume_streams = seeking
+        recovery.signal_recovery_start.set()
+        async with asyncio.timeout(5):
+            await recovery._restart_recovery.fun(recovery)
+        assert asked == [0]
+        assert not recovery.should_stop and recovery.crash_reason is None
 
 
 class AsyncList(list[Any]):
