@@ -13,6 +13,8 @@ from streams.runtime.settings import KafkaSettings, Settings
 from streams.runtime.topic_admin import admin_client
 
 
+# Alone: a sender whose views lose touch for 3 s gives sends back, and the bench has no gate that deals them again.
+@pytest.mark.alone
 @pytest.mark.integration
 def test_a_small_run_is_right_with_the_journal_and_without(
     kafka_bootstrap: str, topic_prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
