@@ -3,6 +3,9 @@
 The first event that an owner has begun and not finished is where its topic stands.  An owner with nothing open stands
 where aiokafka reads on, which is past aborted records and commit markers: those are no lag.  The end is the last stable
 offset that the latest fetch told: behind it lies what no reader may see yet, which is not our delay.
+
+A topic of which no fetch told anything yet has something left, one: else a worker that is never given anything would
+look like one that has nothing to do.  The first fetch, also of an empty topic, tells within a second.
 """
 
 from collections.abc import Iterator
@@ -11,7 +14,7 @@ from typing import Any, Final
 from faust.types import TP
 
 from streams.runtime.app import EvenpostApp
-from streams.runtime.life.vitals import Progress, Reach
+from streams.runtime.life.vitals import NOT_TOLD, Progress, Reach
 from streams.runtime.partition.ownership import Owner, Ownership
 
 # Taking a partition over moves nothing: 10 million persons without local state take minutes, a broker that is away
@@ -28,11 +31,7 @@ def progress(app: EvenpostApp, ownership: Ownership, *, patience_s: float) -> It
         owner = ownership.owner(partition)
         if owner is None:
             continue
-        reaches = tuple(
-            reach
-            for tp in sorted(state.tps)
-            if tp.partition == partition and (reach := _reach(app, owner, tp, state)) is not None
-        )
+        reaches = tuple(_reach(app, owner, tp, state) for tp in sorted(state.tps) if tp.partition == partition)
         yield Progress(
             partition=partition,
             reaches=reaches,
@@ -48,14 +47,15 @@ def _assignment(app: EvenpostApp) -> Any:
     return None if subscription is None else subscription.assignment
 
 
-def _reach(app: EvenpostApp, owner: Owner, tp: TP, state: Any) -> Reach | None:
+def _reach(app: EvenpostApp, owner: Owner, tp: TP, state: Any) -> Reach:
     first = _first_open(app, owner, tp)
     topic = tp.topic.removeprefix(app.settings.kafka.prefix)
     fetched = state.state_value(tp)
     if fetched is not None and fetched.has_valid_position and fetched.lso is not None:
         done = fetched.position if first is None else first
         return Reach(topic=topic, done=done, end=max(fetched.lso, done))
-    return None if first is None else Reach(topic=topic, done=first, end=first + 1)
+    at = NOT_TOLD if first is None else first
+    return Reach(topic=topic, done=at, end=at + 1)
 
 
 def _first_open(app: EvenpostApp, owner: Owner, tp: TP) -> int | None:

@@ -19,6 +19,8 @@ ALIVE_S: Final = 10.0
 
 # Stands for a partition in the progress of what is none.
 NO_PARTITION: Final = -1
+# Stands for where a topic is done as long as nobody told it: below any offset.
+NOT_TOLD: Final = -1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,5 +155,5 @@ class Pulse:
         )
         metrics.LAG.clear()  # partitions move: what is not ours any more must not be told
         for one in (one for one in progress if one.partition != NO_PARTITION):
-            for reach in one.reaches:
+            for reach in (reach for reach in one.reaches if reach.done != NOT_TOLD):
                 metrics.LAG.labels(topic=reach.topic, partition=str(one.partition)).set(reach.lag)

@@ -239,15 +239,18 @@ async def test_owners_that_stop_are_seen_until_they_have_and_given_nothing(tmp_p
     vitals = _vitals(app, ownership, None, patience_s=60.0)
     assert not ownership.ready
     await ownership._assigned({TP("t.sends", 0)})
-    assert [condition.ok for condition in vitals.conditions()] == [True, True] and ownership.ready
+    assert [condition.ok for condition in vitals.conditions()] == [True, True, True] and ownership.ready
+    app.consumer.stop_flow()
+    assert [condition.ok for condition in vitals.conditions()] == [True, True, False]
+    app.consumer.resume_flow()
     busy.ready = False
-    assert [condition.ok for condition in vitals.conditions()] == [True, False] and not ownership.ready
+    assert [condition.ok for condition in vitals.conditions()] == [True, False, True] and not ownership.ready
     busy.ready = True
     revoking = asyncio.create_task(ownership._revoked())
     await asyncio.sleep(0)
     assert (ownership.partitions, list(ownership.owners()), ownership.leaving) == ((0,), [busy], 1)
     assert ownership.owner(0) is busy
-    owned, _ = vitals.conditions()
+    owned, *_ = vitals.conditions()
     assert (owned.ok, owned.detail) == (False, "1 partitions are being given back") and not ownership.ready
     ownership.hand_over(event(app, 7).message)
     assert busy.taken == []
