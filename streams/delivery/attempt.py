@@ -95,7 +95,7 @@ class Attempts:
                 raise Withdrawn(late)
 
         domain = message.envelope_to.rpartition("@")[2]
-        witness = SendWitness(send, self._intents, look=look_again)
+        witness = SendWitness(send, self._intents, in_touch=self._in_touch, look=look_again)
         try:
             result = await self._connections.deliver(
                 domain, message.envelope_from, message.envelope_to, message.data, witness=witness
@@ -103,6 +103,12 @@ class Attempts:
         except Withdrawn as withdrawn:
             return withdrawn.outcome
         return outcomes.concluded(send, result, _now(), self._settings, jitter=self._jitter())
+
+    async def _in_touch(self) -> None:
+        """Wait, behind the receiver's 354, for views that lose touch for a moment: to give the send back costs more."""
+        deadline = asyncio.get_running_loop().time() + VIEW_WAIT_S
+        while not self._may_send() and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(VIEW_POLL_S)
 
     async def _views_are_ready(self, send: Send) -> bool:
         """Wait for the offsets that the dealer named, and while no view can be confirmed (G4)."""

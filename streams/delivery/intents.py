@@ -3,7 +3,7 @@
 1. `mail_goes` hands it over, in the same turn of the loop in which the envelope is written; anew where the send gets
    another connection.
 2. `before_dot` waits until it is durable.  What became of it instead (aborted, fenced) is raised.
-3. Then it looks again at all that may have changed meanwhile: suppression, state, the views' touch (G4).
+3. Then, once the views are in touch, it looks again at all that may have changed meanwhile: suppression, state (G4).
 4. Then the clock.  An intent that is durable says: when it was handed over, nobody had the slot after us.  A process
    that was stopped since then, or waited for a slow receiver, can't rest on that: it hands over another one and waits
    for it, which a successor's fence refuses.  Nothing is awaited between a good clock and the dot.
@@ -11,7 +11,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -46,11 +46,22 @@ class Intents:
 
 
 class SendWitness:
-    """One send's witness (`smtp.Witness`).  `look` raises where the send may not go any more."""
+    """One send's witness (`smtp.Witness`).
 
-    def __init__(self, send: Send, intents: Intents | None, *, look: Callable[[], None]) -> None:
+    `in_touch` returns once the views are, or after a while; `look` raises where the send may not go any more.
+    """
+
+    def __init__(
+        self,
+        send: Send,
+        intents: Intents | None,
+        *,
+        in_touch: Callable[[], Awaitable[None]],
+        look: Callable[[], None],
+    ) -> None:
         self._send = send
         self._intents = intents
+        self._in_touch = in_touch
         self._look = look
         self._connection = ""
         self._handed_over = 0.0
@@ -65,11 +76,13 @@ class SendWitness:
     async def before_dot(self) -> None:
         """Return when the dot may go."""
         if self._intents is None or self._durable is None:
+            await self._in_touch()
             self._look()
             return
         for tries in range(1, TRIES + 1):
             # Shielded: it belongs to whoever reports to it, who must not find it cancelled.
             await asyncio.shield(self._durable)
+            await self._in_touch()
             self._look()
             age_s = self._intents.clock() - self._handed_over
             if age_s <= self._intents.good_for_s:

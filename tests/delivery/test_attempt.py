@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import msgspec
+import pytest
 
 from schemas import ids
 from schemas.events import Outcome, Send
@@ -102,8 +104,9 @@ async def test_a_suppression_while_it_waits_for_its_turn_stops_it() -> None:
     assert receiver.messages == []
 
 
-async def test_views_that_lose_touch_while_it_waits_for_its_turn_stop_it() -> None:
+async def test_views_that_lose_touch_while_it_waits_for_its_turn_stop_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who can't know of a suppression sends nothing (G4): it goes back to its dealer."""
+    monkeypatch.setattr("streams.delivery.attempt.VIEW_WAIT_S", 0.2)
     async with Receiver() as receiver, slot(receiver) as connections:
         scene = Scene(connections)
         scene.meanwhile = scene.lose_touch
@@ -111,3 +114,18 @@ async def test_views_that_lose_touch_while_it_waits_for_its_turn_stop_it() -> No
     assert (outcome.delivery.type, outcome.delivery.final) == ("waiting", False)
     assert outcome.returned is not None and outcome.returned.kind == "parked"
     assert receiver.messages == []
+
+
+async def test_views_that_are_back_in_touch_within_moments_let_it_go() -> None:
+    """The receiver waits behind its 354; a send that goes back has cost an intent and a signature."""
+    async with Receiver() as receiver, slot(receiver) as connections:
+        scene = Scene(connections)
+
+        def lose_touch_for_a_moment() -> None:
+            scene.fresh = False
+            asyncio.get_running_loop().call_later(0.3, setattr, scene, "fresh", True)
+
+        scene.meanwhile = lose_touch_for_a_moment
+        outcome = await scene.settle()
+    assert outcome.delivery.type == "accepted"
+    assert len(receiver.messages) == 1

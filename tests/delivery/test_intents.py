@@ -23,6 +23,10 @@ GOOD_FOR_S = 6.0
 
 
 @dataclass
+async def in_touch() -> None:
+    """Views that are."""
+
+
 class Journal:
     """Takes intents over as a slot's owner does; `then` says what becomes of each: it is durable at once by default."""
 
@@ -45,7 +49,7 @@ class Journal:
 
     async def deliver(self, connections: SlotConnections, *, look: Callable[[], None] = lambda: None) -> Result:
         """Deliver the test message with its intent."""
-        witness = SendWitness(builders.send(), self.intents, look=look)
+        witness = SendWitness(builders.send(), self.intents, in_touch=in_touch, look=look)
         return await connections.deliver("docomo.example", SENDER, RECIPIENT, MESSAGE, witness=witness)
 
 
