@@ -107,7 +107,9 @@ class Attempts:
     async def _in_touch(self) -> None:
         """Wait, behind the receiver's 354, for views that lose touch for a moment: to give the send back costs more."""
         deadline = asyncio.get_running_loop().time() + VIEW_WAIT_S
-        while not self._may_send() and asyncio.get_running_loop().time() < deadline:
+        while not self._may_send():
+            if asyncio.get_running_loop().time() > deadline:
+                return
             await asyncio.sleep(VIEW_POLL_S)
 
     async def _views_are_ready(self, send: Send) -> bool:

@@ -22,11 +22,11 @@ from tests.support.receiver import Drop, Receiver, Stall
 GOOD_FOR_S = 6.0
 
 
-@dataclass
 async def in_touch() -> None:
     """Views that are."""
 
 
+@dataclass
 class Journal:
     """Takes intents over as a slot's owner does; `then` says what becomes of each: it is durable at once by default."""
 
