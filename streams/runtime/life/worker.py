@@ -156,7 +156,7 @@ def _vitals(app: EvenpostApp, ownership: Ownership, views: Fresh | None, *, pati
         yield Condition(
             name="recovered", ok=recovered == len(owners), detail=f"{recovered} of {len(owners)} partitions"
         )
-        flows = app.consumer.flow_active
+        flows = cast("EvenpostConsumer", app.consumer).flow_active
         detail = "events are fetched" if flows else "no events are fetched: where they begin is not known yet"
         yield Condition(name="flow", ok=flows, detail=detail)
         if views is not None:
