@@ -1,6 +1,7 @@
 """A consumer group on librdkafka for the roles that read in blocks: CONTROL and WAREHOUSE."""
 
 import math
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, NoReturn
 
@@ -23,6 +24,9 @@ BATCH: Final = 5_000
 # A member learns by the answer to its heartbeat that partitions move: others wait for the slowest (as in app.py).
 HEARTBEAT_MS: Final = 1_000
 TIMEOUT_S: Final = 10.0
+AGAIN_S: Final = 0.5
+# Who was just assigned partitions asks for their offsets for so long: a broker that went again is back within it.
+PATIENT_S: Final = 120.0
 
 
 class GroupReader:
@@ -49,6 +53,7 @@ class GroupReader:
         self._owned: set[tuple[str, int]] = set()
         self._moved = False
         self._held = False
+        self._failed: Exception | None = None
         self._group = f"{settings.kafka.prefix}{role}"
         self._name = name if settings.worker.static_membership else None
         static = {} if self._name is None else {"group_instance_id": self._name}
@@ -77,13 +82,23 @@ class GroupReader:
         PARTITIONS.set(len(self._owned))
         self._held = True  # librdkafka remembers a pause from before, also of a partition that was given up meanwhile
         if self._on_assign is not None:
-            self._on_assign(partitions)
+            self._tell(self._on_assign, partitions)
 
     def _revoked(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         if self._on_revoke is not None:
-            self._on_revoke(partitions)
+            self._tell(self._on_revoke, partitions)
         self._owned -= {(tp.topic, tp.partition) for tp in partitions}
         PARTITIONS.set(len(self._owned))
+
+    def _tell(self, callback: Callable[[list[TopicPartition]], None], partitions: list[TopicPartition]) -> None:
+        """What is raised here is raised by the poll: through librdkafka's callback it would come out as no exception.
+
+        (confluent_kafka 2.16 raises the KafkaError within it, which is none, and the thread that polls ends.)
+        """
+        try:
+            callback(partitions)
+        except Exception as error:  # noqa: BLE001  # as said
+            self._failed = error
 
     def owns(self, topic: str, partition: int) -> bool:
         """Whether this member holds the partition of the declared topic now."""
@@ -123,7 +138,11 @@ class GroupReader:
 
     def _poll(self, timeout_s: float) -> list[Message]:
         records: list[Message] = []
-        for message in self._consumer.consume(BATCH, timeout=timeout_s):
+        messages = self._consumer.consume(BATCH, timeout=timeout_s)
+        if self._failed is not None:
+            failed, self._failed = self._failed, None
+            raise failed
+        for message in messages:
             error = message.error()
             if error is None:
                 self._consumer.store_offsets(message)
@@ -154,8 +173,19 @@ class GroupReader:
         known(self._consumer.commit(offsets=list(offsets), asynchronous=False) or ())
 
     def committed(self, partitions: Sequence[TopicPartition]) -> list[Any]:
-        """What the group committed, with its metadata.  Raises KafkaException: not known is not "nothing committed"."""
-        return known(self._consumer.committed(list(partitions), timeout=TIMEOUT_S))
+        """What the group committed, with its metadata; asked again while no broker answers.
+
+        Raises KafkaException: not known is not "nothing committed".
+        """
+        deadline = time.monotonic() + PATIENT_S
+        while True:
+            try:
+                return known(self._consumer.committed(list(partitions), timeout=TIMEOUT_S))
+            except KafkaException as error:
+                if time.monotonic() > deadline or error.args[0].fatal():
+                    raise
+                log.warning("committed offsets not told yet", group=self._group, error=error.args[0].str())
+                time.sleep(AGAIN_S)
 
     def assign_at(self, partitions: Sequence[TopicPartition]) -> None:
         """Within `on_assign`: start at these offsets."""

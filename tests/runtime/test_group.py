@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from confluent_kafka import TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from schemas import topics
 from streams.runtime.cluster import Publisher
@@ -144,3 +145,26 @@ def test_a_partition_taken_anew_after_serving_is_read(settings: Settings) -> Non
     read(first, seen, 100)
     assert sorted(seen) == list(range(100))
     first.close()
+
+
+def test_what_an_assignment_raises_is_raised_by_the_read(settings: Settings) -> None:
+    """As it is: through librdkafka's callback it would end the thread that reads, and nobody would ever know."""
+
+    def refused(partitions: list[TopicPartition]) -> None:
+        raise KafkaException(KafkaError(KafkaError._TIMED_OUT, f"no offsets of {len(partitions)} partitions"))
+
+    reader = GroupReader(settings, "test", (TOPIC,), client_id="a", on_assign=refused)
+    raised: list[KafkaException] = []
+
+    def tried() -> bool:
+        try:
+            reader.read(0.1)
+        except KafkaException as error:
+            raised.append(error)
+        return bool(raised)
+
+    with ThreadPoolExecutor(1) as threads:
+        until(lambda: threads.submit(tried).result(5), "the error")
+        assert "no offsets of 2 partitions" in raised[0].args[0].str()
+        assert threads.submit(int).result(5) == 0, "the thread lives"
+    reader.close()
