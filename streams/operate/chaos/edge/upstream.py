@@ -42,6 +42,8 @@ MOST: Final = 200_000
 # Seconds between two changes of mind, and until the change is taken back.
 CHANGE_EVERY_S: Final = 5.0
 CHANGE_LASTS_S: Final = 2.0
+# For so long a record is tried: a killed broker on a machine with other work has been away for four minutes.
+KEPT_MS: Final = 600_000
 _STEP_S: Final = 0.05
 _TOPICS: Final = {"marketing": RECIPIENTS_MARKETING, "transactional": RECIPIENTS_TRANSACTIONAL}
 _PAUSED: Final = tuple(mailing for mailing in scene.MAILINGS if mailing.kind == "marketing")
@@ -114,7 +116,12 @@ class Upstream:
             self._thread.join()
 
     async def _run(self) -> None:
-        producer = RecordProducer(self._settings.kafka, client_id="evenpost-chaos-upstream", log_level=0)
+        producer = RecordProducer(
+            self._settings.kafka,
+            client_id="evenpost-chaos-upstream",
+            log_level=0,
+            delivery_timeout_ms=KEPT_MS,
+        )
         try:
             changes = asyncio.create_task(self._change(producer))
             await self._ask(producer)
