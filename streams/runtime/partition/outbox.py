@@ -368,7 +368,7 @@ class Outbox:
         self._producer.forget()
         for fact in self._facts:
             refused = fact.refusal is not None
-            fact.fail((RecordRefusedError if refused else TransactionAbortedError)(self._name, str(error)))
+            fact.fail((RecordRefusedError if refused else TransactionAbortedError)(self._name, str(self._failure)))
         self._facts.clear()
         self._written.clear()
         self._since = self._failure = None

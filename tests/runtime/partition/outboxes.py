@@ -120,6 +120,7 @@ class Slot:
 async def taken(slot: Slot) -> AsyncIterator[asyncio.Task[None]]:
     """The slot, fenced and its outbox running, until the block ends; then what is left is given up."""
     await slot.fence()
+    slot.done = slot.committed = (await slot.named()).offset
     running = asyncio.create_task(slot.outbox.run())
     try:
         yield running
