@@ -4,10 +4,13 @@
 for one that reads committed records (`stable`: the last stable offset, KIP-98).  Blocking.
 
 By consumers and not by librdkafka's admin client: that one ends the whole process (an assertion on its reference
-counts) when its broker is killed under a request.
+counts) when its broker is killed under a request.  One that gets no answer for RENEW_S is left behind, and another
+made: librdkafka was seen to keep asking a coordinator's connection that it has given up, for good.
 """
 
-from collections.abc import Mapping, Sequence
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Literal
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
@@ -19,6 +22,8 @@ from streams.runtime.settings import KafkaSettings
 
 # A broker that is there answers within milliseconds; one that takes longer is asked again by whoever samples.
 ANSWER_S: Final = 3.0
+# Five asks: a broker that restarts is away for longer, and a new client does no harm then.
+RENEW_S: Final = 15.0
 # ListOffsets' timestamp that means "the end" (KIP-79).
 LATEST: Final = -1
 
@@ -31,21 +36,24 @@ class Observer:
     """Asks about one group."""
 
     def __init__(self, kafka: KafkaSettings, group: str) -> None:
-        self._bootstrap = kafka.bootstrap
-        self._consumers = {
-            isolation: Consumer(
-                librdkafka(
-                    kafka,
-                    client_id="evenpost-observer",
-                    group_id=group,
-                    isolation_level=level,
-                    enable_auto_commit=False,
-                    reconnect_backoff_max_ms=500,
-                )
-                | {"log_level": 0, "error_cb": lambda _: None}
+        self._kafka = kafka
+        self._group = group
+        self._consumers = {isolation: self._connected(isolation) for isolation in _LEVELS}
+        # When (monotonic) each question was first asked since it was last answered.
+        self._asked: dict[tuple[Isolation, str], float] = {}
+
+    def _connected(self, isolation: Isolation) -> Consumer:
+        return Consumer(
+            librdkafka(
+                self._kafka,
+                client_id="evenpost-observer",
+                group_id=self._group,
+                isolation_level=_LEVELS[isolation],
+                enable_auto_commit=False,
+                reconnect_backoff_max_ms=500,
             )
-            for isolation, level in _LEVELS.items()
-        }
+            | {"log_level": 0, "error_cb": lambda _: None}
+        )
 
     def committed(self, places: Sequence[Place]) -> dict[Place, int]:
         """What the group committed of these partitions, whatever is pending on them; 0 where it never did.
@@ -53,19 +61,13 @@ class Observer:
         Raises ClusterUnreachableError.
         """
         asked = [TopicPartition(*place) for place in places]
-        try:
-            found = known(self._consumers["high"].committed(asked, timeout=ANSWER_S))
-        except KafkaException as error:
-            raise self._unreachable(error) from error
+        found = self._told("high", "committed", lambda client: client.committed(asked, timeout=ANSWER_S))
         return {(tp.topic, tp.partition): max(tp.offset, 0) for tp in found}
 
     def ends(self, places: Sequence[Place], isolation: Isolation) -> Mapping[Place, int]:
         """Where each partition ends for readers of this kind.  Raises ClusterUnreachableError."""
         asked = [TopicPartition(*place, LATEST) for place in places]
-        try:
-            found = known(self._consumers[isolation].offsets_for_times(asked, timeout=ANSWER_S))
-        except KafkaException as error:
-            raise self._unreachable(error) from error
+        found = self._told(isolation, "ends", lambda client: client.offsets_for_times(asked, timeout=ANSWER_S))
         return {(tp.topic, tp.partition): tp.offset for tp in found}
 
     def close(self) -> None:
@@ -73,5 +75,15 @@ class Observer:
         for consumer in self._consumers.values():
             consumer.close()
 
-    def _unreachable(self, error: Any) -> ClusterUnreachableError:
-        return ClusterUnreachableError(self._bootstrap, str(error.args[0]))
+    def _told(self, isolation: Isolation, question: str, ask: Callable[[Consumer], Any]) -> list[TopicPartition]:
+        now = time.monotonic()
+        if now - self._asked.setdefault((isolation, question), now) > RENEW_S:
+            behind = [self._consumers[isolation]]
+            self._consumers[isolation], self._asked[isolation, question] = self._connected(isolation), now
+            threading.Thread(target=behind.clear, name="left-behind", daemon=True).start()  # its end may never come
+        try:
+            found = known(ask(self._consumers[isolation]))
+        except KafkaException as error:
+            raise ClusterUnreachableError(self._kafka.bootstrap, str(error.args[0])) from error
+        del self._asked[isolation, question]
+        return found
