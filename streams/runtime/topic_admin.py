@@ -9,7 +9,7 @@ from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from schemas.topics import JOURNAL, SENDS_MARKETING, SENDS_TRANSACTIONAL, TOPICS
+from schemas.topics import JOURNAL, SENDS_MARKETING, SENDS_TRANSACTIONAL, TOPICS, Topic
 from streams.runtime.clients import librdkafka
 from streams.runtime.errors import ClusterUnreachableError, RuntimeFault, TopicMismatchError
 from streams.runtime.settings import Settings
@@ -17,6 +17,8 @@ from streams.runtime.settings import Settings
 TIMEOUT_S: Final = 30.0
 # A new topic is shown by every broker within a moment.
 ASK_AGAIN_S: Final = 0.05
+# From here on two replicas can be asked of each ack while one broker is away.
+DURABLE_REPLICATION: Final = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +28,15 @@ class Applied:
     topic: str
     partitions: int
     created: bool
+
+
+def topic_config(topic: Topic, *, replication: int) -> dict[str, str]:
+    """Kafka's configuration of a declared topic.
+
+    On three replicas or more an ack means two of them: Kafka's default lets it rest on one machine (`min.insync.replicas`
+    = 1, KIP-966), and a broker that goes then takes acknowledged intents with it.
+    """
+    return topic.config() | ({"min.insync.replicas": "2"} if replication >= DURABLE_REPLICATION else {})
 
 
 def admin_client(settings: Settings) -> AdminClient:
@@ -51,7 +62,7 @@ def apply_topics(settings: Settings) -> list[Applied]:
             settings.topic(topic.name),
             num_partitions=declared[settings.topic(topic.name)],
             replication_factor=kafka.replication,
-            config=topic.config(),
+            config=topic_config(topic, replication=kafka.replication),
         )
         for topic in TOPICS
         if settings.topic(topic.name) not in present

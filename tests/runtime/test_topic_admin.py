@@ -12,7 +12,7 @@ from confluent_kafka.admin._resource import ResourceType
 from schemas.topics import TOPICS
 from streams.runtime.errors import ClusterUnreachableError, TopicMismatchError
 from streams.runtime.settings import KafkaSettings, Settings
-from streams.runtime.topic_admin import admin_client, apply_topics
+from streams.runtime.topic_admin import admin_client, apply_topics, topic_config
 
 
 def small(bootstrap: str, prefix: str, data_dir: Path, *, gate_partitions: int = 3) -> Settings:
@@ -52,3 +52,9 @@ def test_no_broker_is_told_with_the_address(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr("streams.runtime.topic_admin.TIMEOUT_S", 1.0)
     with pytest.raises(ClusterUnreachableError, match=r"'127\.0\.0\.1:1'.*EVENPOST_KAFKA__BOOTSTRAP"):
         apply_topics(small("127.0.0.1:1", "x.", tmp_path))
+
+
+@pytest.mark.parametrize(("replication", "in_sync"), [(1, None), (2, None), (3, "2"), (5, "2")])
+def test_an_ack_means_two_replicas_where_there_are_three(replication: int, in_sync: str | None) -> None:
+    """Every topic; with fewer replicas a broker's restart would stop all writing."""
+    assert {topic_config(topic, replication=replication).get("min.insync.replicas") for topic in TOPICS} == {in_sync}
