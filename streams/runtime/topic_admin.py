@@ -33,8 +33,8 @@ class Applied:
 def topic_config(topic: Topic, *, replication: int) -> dict[str, str]:
     """Kafka's configuration of a declared topic.
 
-    On three replicas or more an ack means two of them: Kafka's default lets it rest on one machine (`min.insync.replicas`
-    = 1, KIP-966), and a broker that goes then takes acknowledged intents with it.
+    On three replicas or more an ack means two of them: Kafka's default (`min.insync.replicas` = 1) lets it rest on one
+    machine, and a broker that goes then takes acknowledged intents with it (KIP-966).
     """
     return topic.config() | ({"min.insync.replicas": "2"} if replication >= DURABLE_REPLICATION else {})
 
