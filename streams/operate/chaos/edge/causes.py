@@ -2,6 +2,8 @@
 
 1. A connection that its client left without QUIT is a kill's when it ended, with others, as the victim died; a stop's
    when the operating system showed it while the victim was stopped.  One that the receiver dropped is the receiver's.
+   One that was open when the broker went, and ended before it was back, is the broker's: its last outcome was known to
+   a sender that could tell nobody.
 2. A message that was accepted twice: all but one of its acceptances must each be the last on a connection with such a
    cause.  An acceptance in the middle of a connection has its outcome covered by the next intent, so nothing may ever
    send it again.
@@ -71,6 +73,8 @@ class Connections:
                 of_blow = self._of_stop(blow)
             elif blow.kind == "kill":
                 of_blow = self._of_kill(blow, ended, kills)
+            else:
+                of_blow = [one for one in _of_broker(blow, ended) if id(one) not in self._causes]
             self.open[blow.number] = tuple(of_blow)
             # A kill is a better reason than an earlier stop that the connection outlived.
             self._causes |= {id(one): blow for one in self.open[blow.number]}
@@ -108,6 +112,16 @@ class Connections:
             runs[-1].append(one)
         # A sender that lives cuts single connections too, where a mail may not go any more.
         return max(runs, key=len, default=[])
+
+
+def _of_broker(blow: Blow, ended: Sequence[Ended]) -> Iterable[Ended]:
+    """Those that were open when it went, and ended before anybody could write down what became of the last message."""
+    return (
+        one
+        for one in ended
+        if one.opened.timestamp() <= blow.at + SLACK_S
+        and blow.at - SLACK_S <= one.ended.timestamp() <= blow.until + SLACK_S
+    )
 
 
 def find(seen: Evidence, blows: Sequence[Blow]) -> Found:

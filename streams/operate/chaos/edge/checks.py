@@ -30,7 +30,6 @@ def of_evidence(planned: Sequence[PlannedEvent], seen: Evidence, blows: Sequence
         _one_each(found),
         _same_bytes(seen),
         _told_apart(seen),
-        _by_broker(blows, found),
         _zombies(seen, blows),
         _stalled(seen, found),
         _dropped(planned, seen),
@@ -92,15 +91,14 @@ def _unexplained(found: Found) -> Check:
 
 
 def _bound(blows: Sequence[Blow], found: Found) -> Check:
-    kills = [blow for blow in blows if blow.kind in {"kill", "stop"}]
     above = [
         f"{blow.name}: {len(found.charged(blow))} of {len(found.open[blow.number])} connections"
-        for blow in kills
+        for blow in blows
         if len(found.charged(blow)) > len(found.open[blow.number])
     ]
-    open_ = sum(len(found.open[blow.number]) for blow in kills)
-    note = f"{sum(len(found.charged(blow)) for blow in kills):,} of {open_:,} open connections"
-    return at_most("R1, R3 blows with more than open connections", len(above), 0, named(above) or note)
+    open_ = sum(len(found.open[blow.number]) for blow in blows)
+    note = f"{sum(len(found.charged(blow)) for blow in blows):,} of {open_:,} open connections"
+    return at_most("R1-R3 blows with more than open connections", len(above), 0, named(above) or note)
 
 
 def _one_each(found: Found) -> Check:
@@ -136,14 +134,6 @@ def _told_apart(seen: Evidence) -> Check:
     ]
     note = f"{len({one.send_id for one in seen.taken}):,} sends taken, each accepted or uncertain by our word"
     return at_most("R1-R3 taken and told otherwise", len(wrong), 0, named(wrong) or note)
-
-
-def _by_broker(blows: Sequence[Blow], found: Found) -> Check:
-    broker = [blow for blow in blows if blow.kind == "broker"]
-    charged = [one.send_id for blow in broker for one in found.charged(blow)]
-    spans = ", ".join(f"{blow.until - blow.at:.0f} s" for blow in broker)
-    note = f"killed {len(broker)} times, back after {spans}: no doubt and no duplicate" if broker else "none asked for"
-    return at_most("R2 of a broker's kill", len(charged), 0, named(charged) or note)
 
 
 def _zombies(seen: Evidence, blows: Sequence[Blow]) -> Check:

@@ -62,7 +62,10 @@ def torment(folder: Path, planned: Plan, watcher: Watcher, *, session_timeout_s:
     with stage.receiver(folder) as receiver:
         base = stage.settings(folder, receiver, session_timeout_s=session_timeout_s)
         armed = armed_at_first(planned)
-        with Crew(base, members=MEMBERS, program=lambda name: stage.program(name, armed), say=watcher.note) as crew:
+        (folder / "tmp").mkdir()
+        with Crew(
+            base, members=MEMBERS, program=lambda name: stage.program(folder, name, armed), say=watcher.note
+        ) as crew:
             for name in armed:
                 crew.expect_end(name)
             victims = Victims(crew, planned, receiver, armed=armed, say=watcher.note)

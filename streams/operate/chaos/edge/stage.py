@@ -82,7 +82,11 @@ def settings(folder: Path, receiver: Receiver, *, session_timeout_s: float) -> S
     )
 
 
-def program(name: str, armed: Mapping[str, str]) -> tuple[str, ...]:
-    """What runs a member: the product's own worker, with the point at which it dies, if any, in its environment."""
+def program(folder: Path, name: str, armed: Mapping[str, str]) -> tuple[str, ...]:
+    """What runs a member: the product's own worker, with the point at which it dies, if any, in its environment.
+
+    Its temporary files are the run's: what a killed one leaves goes with them.
+    """
     worker = (*WORKER, name.rpartition("-")[0], "--member", name)
-    return ("env", f"{KILL_ENV}={armed[name]}", *worker) if name in armed else worker
+    point = (f"{KILL_ENV}={armed[name]}",) if name in armed else ()
+    return ("env", f"TMPDIR={folder.absolute() / 'tmp'}", *point, *worker)

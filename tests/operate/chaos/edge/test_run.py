@@ -27,11 +27,11 @@ def chaos(folder: Path, *arguments: str, timeout_s: float = 380) -> subprocess.C
 
 
 def left_by(folder: Path) -> list[int]:
-    """Pids of processes that live with that environment."""
+    """Pids of processes that live with that folder, or one below, for their temporary files."""
     found: list[int] = []
     for process in psutil.process_iter():
         try:
-            if process.status() != psutil.STATUS_ZOMBIE and process.environ().get("TMPDIR") == str(folder):
+            if process.status() != psutil.STATUS_ZOMBIE and process.environ().get("TMPDIR", "").startswith(str(folder)):
                 found.append(process.pid)
         except psutil.Error:
             continue
