@@ -5,10 +5,11 @@ The coordinator answers from memory, and a broker that was killed answers from w
 (Kafka's OffsetCommitKey and OffsetCommitValue): the key has a version, group, topic and partition; the value a version,
 then the offset.  Other records are of other groups, or say who is a member.  Aborted transactions are not read.
 
-Blocking; for tools that look on from aside, as `observer` is.
+Blocking; for tools that look on from aside, as `observer` is; and as there, a client that gets no answer is replaced.
 """
 
 import struct
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -18,7 +19,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 
 from streams.runtime.clients import librdkafka
 from streams.runtime.errors import ClusterUnreachableError
-from streams.runtime.observer import LATEST, Place
+from streams.runtime.observer import LATEST, RENEW_S, Place
 from streams.runtime.offsets import known
 from streams.runtime.settings import KafkaSettings
 
@@ -46,11 +47,18 @@ class CommitLog:
     """One group's commits, read on from where the last read ended."""
 
     def __init__(self, kafka: KafkaSettings, group: str) -> None:
-        self._bootstrap = kafka.bootstrap
+        self._kafka = kafka
         self._group = group
-        self._consumer = Consumer(
+        self._consumer = self._connected()
+        # When (monotonic) the log was first asked for since it was last read to its end.
+        self._asked: float | None = None
+        self._reached: dict[int, int] = {}
+        self.commits: list[Commit] = []
+
+    def _connected(self) -> Consumer:
+        return Consumer(
             librdkafka(
-                kafka,
+                self._kafka,
                 client_id="evenpost-observer",
                 group_id="evenpost-observer",  # librdkafka wants one; nothing is joined or committed
                 isolation_level="read_committed",
@@ -61,22 +69,35 @@ class CommitLog:
             )
             | {"log_level": 0, "error_cb": lambda _: None}
         )
-        self._reached: dict[int, int] = {}
-        self.commits: list[Commit] = []
 
     def read(self) -> None:
         """Add to `commits` what came since, up to the end that the log has now.  Raises ClusterUnreachableError."""
+        now = time.monotonic()
+        self._asked = self._asked or now
+        if now - self._asked > RENEW_S:
+            self._connect_anew()
+            self._asked = now
+        self._read_on()
+        self._asked = None
+
+    def _connect_anew(self) -> None:
+        behind = [self._consumer]
+        self._consumer = self._connected()
+        self._consumer.assign([TopicPartition(TOPIC, at, offset) for at, offset in self._reached.items()])
+        threading.Thread(target=behind.clear, name="left-behind", daemon=True).start()  # its end may never come
+
+    def _read_on(self) -> None:
         try:
             ends = self._ends()
         except KafkaException as error:
-            raise ClusterUnreachableError(self._bootstrap, str(error.args[0])) from error
+            raise ClusterUnreachableError(self._kafka.bootstrap, str(error.args[0])) from error
         heard = time.monotonic()
         while any(self._reached[at] < end for at, end in ends.items()):
             messages: Sequence[Message] = self._consumer.consume(_BATCH, timeout=_POLL_S)
             if messages:
                 heard = time.monotonic()
             elif time.monotonic() - heard > SILENCE_S:
-                raise ClusterUnreachableError(self._bootstrap, f"no end of {TOPIC} for {SILENCE_S:.0f} s")
+                raise ClusterUnreachableError(self._kafka.bootstrap, f"no end of {TOPIC} for {SILENCE_S:.0f} s")
             for message in messages:
                 self._take(message)
 
@@ -100,7 +121,7 @@ class CommitLog:
         elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  # librdkafka's name for it
             self._reached[partition] = offset
         elif error.fatal() or not error.retriable():
-            raise ClusterUnreachableError(self._bootstrap, error.str())
+            raise ClusterUnreachableError(self._kafka.bootstrap, error.str())
 
     def close(self) -> None:
         """Close its client."""

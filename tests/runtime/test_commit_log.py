@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
 from streams.runtime.commit_log import Commit, CommitLog
 from streams.runtime.errors import ClusterUnreachableError
+from streams.runtime.observer import RENEW_S
 from streams.runtime.settings import KafkaSettings, Settings
 from tests.runtime.builders import deployed, until
 
@@ -52,6 +54,23 @@ def test_it_tells_each_commit_of_its_group_in_order_also_those_that_go_back(sett
     assert told(log) == [(0, 7), (0, 9), (1, 3)]
     ours.commit(offsets=[place(settings, 4)], asynchronous=False)
     assert told(log)[3:] == [(0, 4)]
+    log.close()
+
+
+def test_a_client_that_gets_no_answer_is_replaced_and_nothing_is_told_twice(settings: Settings) -> None:
+    """The next one goes on where that one was: librdkafka may ask a former connection of a broker for good."""
+    ours = consumer(settings, "ours")
+    ours.commit(offsets=[place(settings, 7)], asynchronous=False)
+    log = CommitLog(settings.kafka, f"{settings.kafka.prefix}ours")
+    assert told(log) == [(0, 7)]
+    first = log._consumer
+    log._asked = time.monotonic() - RENEW_S - 1
+    ours.commit(offsets=[place(settings, 9)], asynchronous=False)
+    assert told(log) == [(0, 7), (0, 9)]
+    assert log._consumer is not first
+    second = log._consumer
+    assert told(log) == [(0, 7), (0, 9)]
+    assert log._consumer is second
     log.close()
 
 
