@@ -218,12 +218,12 @@ class _Transaction:
     async def message(self, body: bytes) -> None:
         """The message, its dot, and the reply to it."""
         wire, settings = self.connection.wire, self.connection.settings
-        self._stage = "dot"
         if self._points is not None and self._points.is_due("mid-body"):
             wire.write(body[: len(body) // 2], replies=0)
             await wire.drain(settings.block_timeout_s)
             self._points.strike()
-        wire.write(body, replies=1)
+        wire.write(body, replies=1)  # raises where the connection ended meanwhile: then no byte of it was written
+        self._stage = "dot"
         await wire.drain(settings.block_timeout_s)
         if self._points is not None and not wire.unsent:
             self._points.reach("after-dot")

@@ -62,6 +62,8 @@ class Wire(asyncio.Protocol):
 
     def write(self, data: bytes, *, replies: int) -> None:
         """Send `data`, which asks for that many replies, in one write."""
+        if self._transport.is_closing():  # asyncio drops what is written now, in silence
+            self._fail(ConnectionLostError("the connection is closed"))
         if self._fault is not None:
             raise self._fault
         self._expected += replies

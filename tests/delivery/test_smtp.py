@@ -168,6 +168,24 @@ async def test_before_dot_runs_when_all_is_accepted_and_can_stop_it() -> None:
     assert len(receiver.messages) == 1
 
 
+@pytest.mark.parametrize("last_words", ["", "421 4.4.2 timeout\r\n"], ids=["silently", "with 421"])
+async def test_a_receiver_that_goes_while_the_intent_is_awaited_has_no_mail(last_words: str) -> None:
+    """The envelope stood for so long that it hung up: no byte of the message was written, so nothing is uncertain."""
+
+    class Waiting(Witness):
+        async def before_dot(self) -> None:
+            for writer in receiver._writers:
+                writer.write(last_words.encode())
+                writer.close()
+            await until(lambda: not connection.wire.usable)
+
+    async with Receiver() as receiver:
+        connection = await connect(receiver)
+        result = await deliver(connection, SENDER, RECIPIENT, MESSAGE, witness=Waiting())
+    assert receiver.messages == []
+    assert (result.disposition, result.class_, result.stage) == ("soft", "connection_lost", "data")
+
+
 async def test_before_dot_does_not_run_for_a_refused_recipient() -> None:
     """There is no dot to come before."""
     ran: list[bool] = []
