@@ -39,7 +39,7 @@ class SlotOwner:
         self.ready = True  # a slot without a send has nothing to recover
         self._shared = shared
         self._inbox = Inbox([shared.settings.topic(lane) for lane in LANES])
-        self._under_way = UnderWay()
+        self._under_way = shared.under_way.setdefault(slot, UnderWay())
         self._session: Session | None = None
         self._stopping = False
         self._ended = asyncio.Event()

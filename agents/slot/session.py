@@ -22,8 +22,8 @@ import structlog
 from confluent_kafka import KafkaException
 
 from agents.slot.inbox import Inbox
-from agents.slot.shared import Shared, heard
-from agents.slot.under_way import UnderWay
+from agents.slot.shared import Shared
+from agents.slot.under_way import UnderWay, heard
 from agents.slot.words import Words
 from schemas.events import Checkpoint, Intent, Outcome, Send, Suppression
 from streams.delivery import outcomes
@@ -50,10 +50,11 @@ from streams.runtime.state.local_store import StoreError
 
 log = structlog.get_logger(__name__)
 
-# What is under way gets this long (s) when the slot is given up.  Then its connections are cut, and the last commit and
-# the producer's end have until a worker's own limit of 17 s (life/worker.py).
+# What is under way gets this long (s) when the slot is given up; then its connections are cut.
 DRAIN_S: Final = 10.0
-END_S: Final = 4.0
+# For the last commit, also where a broker restarts meanwhile.  Both together are less than a revocation may take (45 s,
+# `Ownership`); a worker that ends waits for 17 s in all (life/worker.py).
+END_S: Final = 20.0
 # An attempt that Kafka stopped before its dot is begun anew after this (s): the broker has just failed.
 AGAIN_S: Final = 0.5
 # The reason of a dead letter whose outcome Kafka does not take.

@@ -1,11 +1,11 @@
 """What the slots of a sender share."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
+from agents.slot.under_way import UnderWay
 from schemas import topics
 from schemas.events import Send
 from streams.compose.message import Message
@@ -45,12 +45,8 @@ class Shared:
     worked: Callable[[Any], None]
     # Lets something end on its own.
     in_background: Callable[[Coroutine[Any, Any, None]], None]
+    # How attempts ended, by slot: kept where a slot is given up before Kafka has heard of it.
+    under_way: dict[int, UnderWay] = field(default_factory=dict)
     points: Points | None = None
     # False: neither intents nor outcomes are written, for who measures what they cost (`evenpost bench sender`).
     journals: bool = True
-
-
-def heard(task: "asyncio.Future[Any]") -> None:
-    """Take note of an error that nobody waits for."""
-    if not task.cancelled():
-        task.exception()

@@ -1,14 +1,14 @@
 """Attempts that are under way, and how they ended, until that is committed; by dealing.
 
 They outlive the session in which they began: what is past its intent when the slot is fenced comes to its end, and the
-next session of this process learns how.  Where the journal, read after the fence, has no outcome, nobody else had one.
+next session of this process learns how, also where the slot was given up in between.  Where the journal, read after the
+fence, has no outcome, nobody else had one.
 """
 
 import asyncio
 from collections.abc import Coroutine, Iterable
 from typing import Any
 
-from agents.slot.shared import heard
 from schemas.events import Outcome
 from streams.delivery.journal import Key
 
@@ -47,9 +47,18 @@ class UnderWay:
             self._ended.pop(key, None)
 
     async def cut(self) -> None:
-        """End all attempts at once, with their connections."""
-        tasks = list(self._tasks.values())
-        for task in tasks:
+        """End all attempts at once, with their connections; how others ended is kept."""
+        tasks, self._tasks = self._tasks, {}
+        for task in tasks.values():
             task.cancel()
         if tasks:
-            await asyncio.wait(tasks)
+            await asyncio.wait(tasks.values())
+        for key, task in tasks.items():
+            if not task.cancelled() and task.exception() is None:
+                self._ended[key] = task.result()
+
+
+def heard(task: "asyncio.Future[Any]") -> None:
+    """Take note of an error that nobody waits for."""
+    if not task.cancelled():
+        task.exception()

@@ -64,7 +64,8 @@ class Slot:
         via = {"kind": "smarthost", "host": "127.0.0.1", "port": receiver.port}
         self.world.apply("egress", "0", msgspec.json.encode({"slot": 0, "via": via, "ehlo": "m0.mail.example"}))
         self.compose: Callable[[Send], Message | None] = plain
-        self.failures: list[BaseException] = []
+        self.in_group = True
+        self._shared: Shared | None = None
         self._group = f"{settings.kafka.prefix}sender"
         self._lane: list[Any] = []
         self._closing = contextlib.ExitStack()
@@ -100,10 +101,24 @@ class Slot:
         return one.offset, one.metadata
 
     def owner(self) -> SlotOwner:
-        """A process that was given the slot: it is fed from the group's offset on."""
+        """A new process that was given the slot: it is fed from the group's offset on."""
+        self._shared = self._made_shared()
+        return self.same_owner()
+
+    def same_owner(self) -> SlotOwner:
+        """The slot given, anew, to the process that had it last."""
+        assert self._shared is not None
+        owner = SlotOwner(0, self._shared)
+        start = self.committed()[0]
+        for message in self._lane:
+            if message.offset >= start:
+                owner.put(message)
+        return owner
+
+    def _made_shared(self) -> Shared:
         group = GroupOffsets(self.settings.kafka, self._group)
         self._closing.callback(group.close)
-        shared = Shared(
+        return Shared(
             settings=self.settings,
             member="sender-0",
             world=self.world,
@@ -115,21 +130,18 @@ class Slot:
             group=group,
             executor=self._executor,
             fuse=Fuse(0.5),
-            is_owner=_yes,
+            is_owner=self._is_owner,
             worked=lambda _: None,
             in_background=_in_background,
         )
-        owner = SlotOwner(0, shared)
-        start = self.committed()[0]
-        for message in self._lane:
-            if message.offset >= start:
-                owner.put(message)
-        return owner
+
+    async def _is_owner(self) -> bool:
+        return self.in_group
 
     @contextlib.asynccontextmanager
-    async def owned(self) -> AsyncIterator[SlotOwner]:
-        """An owner at work; stopped at the end."""
-        owner = self.owner()
+    async def owned(self, owner: SlotOwner | None = None) -> AsyncIterator[SlotOwner]:
+        """An owner at work, by default of a new process; stopped at the end."""
+        owner = owner or self.owner()
         running = asyncio.create_task(owner.run())
         try:
             yield owner
@@ -202,10 +214,6 @@ async def slot(bootstrap: str, prefix: str, folder: Path, receiver: Receiver, **
         yield made
     finally:
         made.close()
-
-
-async def _yes() -> bool:
-    return True
 
 
 _background: set[asyncio.Task[None]] = set()

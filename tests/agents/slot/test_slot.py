@@ -123,6 +123,30 @@ async def test_a_fence_ends_a_session_and_no_attempt(kafka_bootstrap: str, topic
     assert len(receiver.messages) == 20
 
 
+async def test_who_lives_and_knows_how_it_ended_says_so_also_after_the_slot_was_away(
+    kafka_bootstrap: str, topic_prefix: str, tmp_path: Path
+) -> None:
+    """Fenced and out of its group before it could tell of four 250s; given the slot again, it is in doubt of none."""
+    async with Receiver() as receiver, slot(kafka_bootstrap, topic_prefix, tmp_path, receiver) as one:
+        receiver.script["dot"] = [*[Stall(2)] * CONNECTIONS, "250 2.0.0 queued"]
+        one.deal(sends(10))
+        async with one.owned():
+            await one.until(lambda: len(one.journal()) >= CONNECTIONS, "four have their intents")
+            one.in_group = False
+            other = StreamingProducer(one.settings.kafka, f"{one.settings.kafka.prefix}sender-0")
+            await one.until(other.fence, "another fences it")
+            other.close()
+            await one.until(lambda: len(receiver.messages) == CONNECTIONS, "four are accepted")
+            await asyncio.sleep(0.1)
+        assert one.finals() == {}
+        one.in_group = True
+        async with one.owned(one.same_owner()):
+            await one.until(lambda: len(one.finals()) == 10, "all have an end")
+        finals = one.finals()
+    assert set(finals.values()) == {"accepted"}
+    assert len(receiver.messages) == 10
+
+
 async def test_an_attempt_that_waits_for_a_connection_outlives_a_fence_and_goes_once(
     kafka_bootstrap: str, topic_prefix: str, tmp_path: Path
 ) -> None:
