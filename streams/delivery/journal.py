@@ -67,6 +67,17 @@ class LaneBook:
             if first < offset:
                 self._open.discard(first)
 
+    def starts(self, offset: int) -> None:
+        """The lane is read from this offset on, as the group has it: what is open before it does not come any more.
+
+        A checkpoint is never behind the group's offset, which was committed with it, unless somebody set that one
+        forward by hand: those sends are not wanted.
+        """
+        if offset > self.committable:
+            self._open = {one for one in self._open if one >= offset}
+            self._awaited = sorted(self._open)
+            self._pass(offset - 1)
+
     def begin(self, offset: int) -> None:
         """The send at this offset is begun; the first time in order."""
         self._open.add(offset)
@@ -116,13 +127,16 @@ def remembered(
 ) -> Memory:
     """What follows from the last committed checkpoint and the journal's records behind it, in their order.
 
-    `committed` are the group's offsets by declared topic: where there is no checkpoint, the lanes stand there.
+    `committed` are the group's offsets by declared topic: where there is no checkpoint, the lanes stand there, and
+    nowhere before it.
     """
     lanes = {topic: LaneBook(Lane(next=offset)) for topic, offset in committed.items()}
     doubtful: dict[Key, Intent] = {}
     outcomes: dict[Key, Outcome] = {}
     if checkpoint is not None:
         lanes |= {topic: LaneBook(lane) for topic, lane in checkpoint.lanes.items()}
+        for topic, offset in committed.items():
+            lanes[topic].starts(offset)
         doubtful = {(intent.send_id, intent.deal): intent for intent in checkpoint.open}
     for entry in later:
         match entry:
@@ -132,11 +146,17 @@ def remembered(
                 outcomes[entry.send_id, entry.deal] = entry
             case _:  # a checkpoint that was not committed
                 pass
-    redo = [outcome for outcome in outcomes.values() if outcome.lane in lanes and outcome.offset is not None]
+
+    def comes(entry: Intent | Outcome) -> bool:
+        book = lanes.get(entry.lane or "")
+        return book is not None and entry.offset is not None and not book.is_done(entry.offset)
+
     return Memory(
         lanes=lanes,
-        redo=tuple(outcome for outcome in redo if not lanes[outcome.lane or ""].is_done(outcome.offset or 0)),
+        redo=tuple(outcome for outcome in outcomes.values() if comes(outcome)),
         in_doubt={
-            key: intent for key, intent in doubtful.items() if key not in outcomes and intent.at + FORGOTTEN > now
+            key: intent
+            for key, intent in doubtful.items()
+            if key not in outcomes and comes(intent) and intent.at + FORGOTTEN > now
         },
     )

@@ -114,6 +114,25 @@ def test_an_open_send_that_its_lane_no_longer_holds_frees_the_offset() -> None:
     assert book.committable == 9
 
 
+def test_an_offset_that_was_set_forward_by_hand_is_not_set_back() -> None:
+    """Sends that an operator passes over are never begun, nor is the group's offset committed below them again."""
+    checkpoint = Checkpoint(
+        slot=0, lanes={LANE: Lane(next=10, open=(3, 8), ahead=(25, 31))}, open=(intent(3), intent(8)), at=NOW
+    )
+    memory = remembered(checkpoint, [outcome(3), outcome(40)], {LANE: 30}, now=NOW)
+    book = memory.lanes[LANE]
+    assert book.committable == 30
+    assert [book.is_done(offset) for offset in (3, 8, 29, 30, 31)] == [True, True, True, False, True]
+    assert [one.offset for one in memory.redo] == [40]
+    assert memory.in_doubt == {}
+
+
+def test_an_offset_that_is_told_from_before_changes_nothing() -> None:
+    """A coordinator that was restarted, or a hand that set it back: the checkpoint knows better (ADR 8)."""
+    checkpoint = Checkpoint(slot=0, lanes={LANE: Lane(next=10, open=(3,))}, open=(intent(3),), at=NOW)
+    assert remembered(checkpoint, [], {LANE: 1}, now=NOW).lanes[LANE].lane() == checkpoint.lanes[LANE]
+
+
 @dataclass
 class Slot:
     """A sender's slot, a step at a time: its sends, its journal, and what it committed."""
