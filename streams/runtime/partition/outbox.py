@@ -53,12 +53,19 @@ SETTLE_S: Final = TRANSACTION_TIMEOUT_MS / 1000 + LATE_S
 END_LIMIT_S: Final = (1 + 2 * COMMIT_ASKS) * CALL_S + 3 * LATE_S
 # After an abort, doubled with each in a row: a broker that restarts is away for seconds.
 BACK_OFF_S: Final = (0.05, 2.0)
+# Beyond it the wait is the longest anyway, and after 1,024 aborts (an hour or two) the power is no float any more.
+DOUBLED: Final = 16
+# Effects that are said and not committed, until the owner is to begin nothing more: a second of a fast slot is a tenth
+# of it, and said again after an abort, three records each, they stay below librdkafka's queue of 100,000.
+FULL: Final = 10_000
 # The last transaction is said again for so long; what is left then is redone by whoever takes the slot next.
 LAST_S: Final = 15.0
 
 
-def _nobody() -> None:
-    """Nobody wants to know."""
+def back_off_s(aborts: int) -> float:
+    """How long to wait before the transaction that follows so many aborts in a row."""
+    first, longest = BACK_OFF_S
+    return min(longest, first * 2.0 ** min(aborts, DOUBLED))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,6 +169,7 @@ class Outbox:
         self._every_s = every_s
         self._open = False
         self._since: float | None = None  # when the first record of the transaction was said
+        self._moved = False  # while a commit was under way, which may not hold it
         self._failure: KafkaError | None = None
         self._given_up: str | None = None
         self._end_by: float | None = None
@@ -213,8 +221,15 @@ class Outbox:
 
     def moved(self) -> None:
         """The position is another, without effects: have it committed."""
-        if self._given_up is None:
+        if self._open:
             self._began()
+        else:
+            self._moved = True
+
+    @property
+    def full(self) -> bool:
+        """Whether so much waits to be committed that the owner is to begin nothing more."""
+        return len(self._effects) + len(self._waiting) >= FULL
 
     def _say(self, what: _Fact | _Effects) -> None:
         if self._open:
@@ -311,9 +326,8 @@ class Outbox:
 
     async def _commit(self) -> None:
         await self._followed()
-        self._open = False
+        self._open = False  # in the same turn: nothing is said between the position and the checkpoint that tells it
         began = time.monotonic()
-        await self._followed()  # what was said while the first wait was on
         position = self._position()
         checkpoint = _Fact(self, position.checkpoint)
         self._hand_over(checkpoint)
@@ -375,8 +389,7 @@ class Outbox:
         if self._end_by is not None and time.monotonic() > self._end_by:
             raise FencedError(self._name, f"its last transaction does not go: {error}")
         if not [effects for effects in self._effects if effects.replace(self._name)]:
-            first, longest = BACK_OFF_S
-            await asyncio.sleep(min(longest, first * 2**self._aborts))
+            await asyncio.sleep(back_off_s(self._aborts))
             self._aborts += 1
         await self._blocking(self._producer.begin)
         self._go_out()
@@ -400,6 +413,9 @@ class Outbox:
         waiting, self._waiting = self._waiting, []
         for what in waiting:
             self._say(what)
+        if self._moved and self._open:
+            self._moved = False
+            self._began()
 
     def _give_up(self, reason: str) -> None:
         if self._given_up is not None:
