@@ -23,8 +23,9 @@ from streams.operate.simulator import Ended
 
 # Seconds after a death until the receiver has met the end of its connections: its loop may be late.
 SEEN_WITHIN_S: Final = 1.5
-# The kernel closes all of a dead process's sockets in one go; the receiver meets their ends one after the other (s).
-TOGETHER_S: Final = 0.15
+# The kernel closes all of a dead process's sockets in one go; the receiver meets their ends one after the other (s),
+# with a busy machine's pauses between.
+TOGETHER_S: Final = 0.4
 # Two processes' clocks are one, but a line is written a moment after what it tells (s).
 SLACK_S: Final = 0.5
 RECEIVER: Final = "receiver"

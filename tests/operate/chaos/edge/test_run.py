@@ -41,7 +41,7 @@ def left_by(folder: Path) -> list[int]:
 def test_one_kill_at_each_point(tmp_path: Path) -> None:
     """Eight kills: each done, each witness agrees with the others, no file and no process stays."""
     ran = chaos(tmp_path, "--kills", "8", "--stops", "0", "--broker-kills", "0", "--seed", "3")
-    assert ran.returncode == 0, ran.stderr
+    assert ran.returncode == 0, "\n".join(_failing(ran.stderr)) or ran.stderr
     [line] = ran.stdout.splitlines()
     told = json.loads(line)
     assert told["ok"] and all(check["ok"] and check["value"] == check["limit"] == 0 for check in told["checks"])
@@ -51,6 +51,12 @@ def test_one_kill_at_each_point(tmp_path: Path) -> None:
     assert figures["accepted_by_receiver"] > 100 and figures["dropped_after_the_dot"] > 5
     assert not left_by(tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def _failing(report: str) -> list[str]:
+    """Of the report, the failing checks and the line below each."""
+    lines = report.splitlines()
+    return [two for at, line in enumerate(lines) if line.startswith("✗") for two in lines[at : at + 8]]
 
 
 def test_a_point_that_is_none(tmp_path: Path) -> None:
