@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 
-from confluent_kafka import KafkaException
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from streams.runtime.errors import RuntimeFault
 from streams.runtime.partition.group_offsets import Committed, GroupOffsets
@@ -105,6 +105,19 @@ class Slot:
                 pass
         return found[topic]
 
+    def led(self) -> bool:
+        """Whether the broker leads the partitions; until then transactions are aborted for acks that prove nothing."""
+        config = {"bootstrap.servers": self.settings.kafka.bootstrap, "group.id": "tests"}
+        consumer = Consumer(config)
+        try:
+            for topic in (JOURNAL, EFFECTS):
+                consumer.get_watermark_offsets(TopicPartition(self.settings.topic(topic), 0), timeout=5)
+        except KafkaException:
+            return False
+        finally:
+            consumer.close()
+        return True
+
     async def fence(self) -> None:
         """Shut the former owner out."""
         while not await asyncio.to_thread(self.producer.fence):
@@ -119,6 +132,8 @@ class Slot:
 @asynccontextmanager
 async def taken(slot: Slot) -> AsyncIterator[asyncio.Task[None]]:
     """The slot, fenced and its outbox running, until the block ends; then what is left is given up."""
+    while not await asyncio.to_thread(slot.led):
+        pass
     await slot.fence()
     slot.done = slot.committed = (await slot.named()).offset
     running = asyncio.create_task(slot.outbox.run())
