@@ -156,7 +156,7 @@ TRANSACTIONS = _counter(
 )
 COMMIT_SECONDS = _histogram(
     "evenpost_commit_seconds",
-    "Time from the first produce of a batch to its commit.",
+    "Time to commit: of a batch from its first produce, of a slot's open transaction from when nothing more goes in.",
     "p99 above 0.25 s: the broker is slow; look at its disk and at its request queue.",
     buckets=_COMMIT_BUCKETS,
 )
