@@ -37,6 +37,11 @@ class Inbox:
         """Whether any waits."""
         return any(self._waiting.values())
 
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more is given out."""
+        return self._ended
+
     async def first(self) -> bool:
         """Wait until there is something to do; False where all is to end."""
         await self._more.acquire()

@@ -15,9 +15,10 @@ from agents.slot.recovery import ReadBack, read_back
 from agents.slot.session import DRAIN_S, END_S, Session
 from agents.slot.shared import LANES, Shared
 from agents.slot.under_way import UnderWay
-from schemas.events import Egress, Send, Via
+from schemas.events import Egress, Outcome, Send, Via
 from streams.delivery.attempt import Attempts
 from streams.delivery.intents import Intents
+from streams.delivery.journal import Key
 from streams.delivery.pool import SlotConnections
 from streams.runtime.errors import FencedError
 from streams.runtime.partition.streaming_producer import StreamingProducer
@@ -39,7 +40,7 @@ class SlotOwner:
         self.ready = True  # a slot without a send has nothing to recover
         self._shared = shared
         self._inbox = Inbox([shared.settings.topic(lane) for lane in LANES])
-        self._under_way = shared.under_way.setdefault(slot, UnderWay())
+        self._under_way = UnderWay(shared.known.setdefault(slot, {}), ended=self._attempt_ended)
         self._session: Session | None = None
         self._stopping = False
         self._ended = asyncio.Event()
@@ -126,6 +127,10 @@ class SlotOwner:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(END_S + 1):
                     await self._ended.wait()
+
+    def _attempt_ended(self, key: Key, outcome: Outcome) -> None:
+        if self._session is not None:
+            self._session.ended(key, outcome)
 
     def _announce(self, send: Send, connection: str) -> "asyncio.Future[int]":
         if self._session is None:

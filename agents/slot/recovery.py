@@ -2,7 +2,8 @@
 
 1. Where to begin: the checkpoint that the group's offsets name in their metadata.
 2. From there, committed records alone: the last checkpoint among them is the one that counts.  The group's offsets may
-   be from before a coordinator's restart (ADR 8), a checkpoint and the effects before it are one transaction.
+   be from before a coordinator's restart (ADR 8), a checkpoint and the effects before it are one transaction.  Where a
+   transaction that hangs hides it from readers of committed records, it is the one that the offsets name.
 3. From that checkpoint on all records, those of the transaction that the fence ended as well: facts.
 
 Both readings are as long as what a slot does within a commit's time, however long one of its connections has hung:
@@ -71,13 +72,21 @@ def _named(stable: Mapping[str, Committed]) -> int | None:
 
 
 def _last_checkpoint(
-    slot: int, start: int | None, settings: Settings, go_on: Callable[[], bool]
+    slot: int, named: int | None, settings: Settings, go_on: Callable[[], bool]
 ) -> tuple[Checkpoint | None, int | None]:
-    found: Checkpoint | None = None
-    for offset, entry in _entries(slot, start, settings, "read_committed", go_on, key=CHECKPOINT_KEY):
+    """The last committed one, and from where on the journal counts."""
+    found, at = None, named
+    for offset, entry in _entries(slot, named, settings, "read_committed", go_on, key=CHECKPOINT_KEY):
         if isinstance(entry, Checkpoint):
-            found, start = entry, offset
-    return found, start
+            found, at = entry, offset
+    if named is None or (found is not None and at is not None and at >= named):
+        return found, at
+    # Offsets and checkpoint are one transaction: that they name it says that it is committed, whatever hides it.
+    hidden = next(_entries(slot, named, settings, "read_uncommitted", go_on, key=CHECKPOINT_KEY), None)
+    if hidden is not None and hidden[0] == named and isinstance(hidden[1], Checkpoint):
+        log.warning("a transaction that hangs in the journal hides its checkpoint", slot=slot, checkpoint=named)
+        return hidden[1], named
+    return found, at
 
 
 def _entries(

@@ -4,17 +4,20 @@
 2. Then the lanes.  A send that is done is passed over.  One whose intent stands without an outcome is uncertain, or is
    sent again, as its campaign says; where this very process was at it, its end is waited for, and is the outcome.
 3. Any other send is tried once.  Its intent is a fact: durable before the dot.  Its outcome and effects are handed over
-   together and awaited by nobody: the next intent of the connection stands behind them in the same partition, so that
-   its durability is theirs.
+   together, in the turn of the loop in which its connection becomes free, and awaited by nobody: the next intent of the
+   connection stands behind them in the same partition, so that its durability is theirs.
 4. What Kafka refuses for what it is (too large) is made short, and the send is a dead letter as well.
 
 A live sender never sends again for Kafka's sake: an attempt is begun anew where nothing went, and nowhere else.
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -23,9 +26,10 @@ from confluent_kafka import KafkaException
 
 from agents.slot.inbox import Inbox
 from agents.slot.shared import Shared
+from agents.slot.standing import Standing
 from agents.slot.under_way import UnderWay, heard
 from agents.slot.words import Words
-from schemas.events import Checkpoint, Intent, Outcome, Send, Suppression
+from schemas.events import Intent, Outcome, Send, Suppression
 from streams.delivery import outcomes
 from streams.delivery.attempt import Attempts
 from streams.delivery.errors import StaleIntentError
@@ -43,7 +47,7 @@ from streams.runtime.metrics import (
     OUTCOMES,
     SUPPRESSED,
 )
-from streams.runtime.partition.outbox import Outbox, Position
+from streams.runtime.partition.outbox import Outbox
 from streams.runtime.partition.streaming_producer import StreamingProducer
 from streams.runtime.partition.transactions import Record
 from streams.runtime.state.local_store import StoreError
@@ -57,9 +61,25 @@ DRAIN_S: Final = 10.0
 END_S: Final = 20.0
 # An attempt that Kafka stopped before its dot is begun anew after this (s): the broker has just failed.
 AGAIN_S: Final = 0.5
+# How soon it is looked again whether there is room for what comes of another send (s).
+ROOM_S: Final = 0.05
 # The reason of a dead letter whose outcome Kafka does not take.
 REFUSED: Final = "outcome refused by Kafka"
 _send = msgspec.json.Decoder(Send)
+
+
+class _LeftError(Exception):
+    """The slot is being given up, and nothing of this send went: it is the next owner's."""
+
+
+@dataclass(kw_only=True, slots=True)
+class _Begun:
+    """A send that is in hand, and where it stands."""
+
+    send: Send
+    message: Any
+    lane: str
+    said: bool = False
 
 
 class Session:
@@ -84,34 +104,32 @@ class Session:
         self._under_way = under_way
         self._attempts = attempts
         self._worked = worked
-        self._lanes = dict(memory.lanes)
         self._redo = memory.redo
-        # Intents without an outcome: those that the journal had, and ours.
-        self._in_doubt: dict[Key, Intent] = dict(memory.in_doubt)
-        # Where the sends that are begun stand: lane and offset.
-        self._begun: dict[Key, tuple[str, int]] = {}
-        # Events at their end since the last commit, and the dealings that they were.
-        self._done: list[tuple[Any, Key | None]] = []
+        self._standing = Standing(slot, shared, memory, inbox=inbox, under_way=under_way)
+        self._in_doubt = self._standing.in_doubt
+        self._begun: dict[Key, _Begun] = {}
         self._outbox = Outbox(
             producer,
             group=shared.group,
             name=f"slot {slot}",
-            position=self._position,
+            position=self._standing.position,
             idle=lambda: not (self._begun or self._inbox.waits),
         )
 
     def positions(self) -> dict[str, int]:
         """Each lane's (full name) offset below which all is done."""
-        return {self._shared.settings.topic(lane): book.committable for lane, book in self._lanes.items()}
+        return self._standing.positions()
 
     async def serve(self) -> None:
         """Work until the inbox ends, then say the last of it.
 
         Raises FencedError, or the defect that ended it: what else was past MAIL FROM had its time to finish then.
         """
+        if self._shared.journals:
+            self._under_way.compare(self._in_doubt)
         for outcome in self._redo:
-            self._say(outcome, known=True)
-            self._lanes[outcome.lane or ""].done(outcome.offset or 0)
+            self._say(outcome)
+            self._standing.lanes[outcome.lane or ""].done(outcome.offset or 0)
         outbox = asyncio.create_task(self._outbox.run(), name=f"outbox-{self.slot}")
         workers = [
             asyncio.create_task(self._work(), name=f"slot-{self.slot}-{number}")
@@ -152,42 +170,62 @@ class Session:
     # ── one send ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _work(self) -> None:
-        while (message := await self._inbox.take()) is not None:
+        while (message := await self._next()) is not None:
             try:
                 await self._take(message)
-            except FencedError:  # the outbox says so too, and ends this session
+            except (FencedError, _LeftError):  # of the first the outbox says so too, and ends this session
                 return
             self._worked()
+
+    async def _next(self) -> Any | None:
+        """The next event, once there is room for what comes of it; None where all is to end."""
+        while self._outbox.full and not self._inbox.ended:  # noqa: ASYNC110  # rare, and two others end it
+            await asyncio.sleep(ROOM_S)
+        return await self._inbox.take()
 
     async def _take(self, message: Any) -> None:
         """Bring one event to its end, whatever it holds (G8)."""
         lane = self._lane(message)
-        book = self._lanes[lane]
+        book = self._standing.lanes[lane]
         book.comes(message.offset)
         if book.is_done(message.offset):
-            book.skip(message.offset)
-            self._done.append((message, None))
+            self._standing.passed_over(message, lane)
+            self._outbox.moved()
             return
         book.begin(message.offset)
         EVENTS.labels(lane).inc()
-        key: Key | None = None
         try:
             send = _send.decode(message.value or b"")
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             self._bury(message, reason=MALFORMED, error=str(error))
-        else:
-            key = (send.send_id, send.deal)
-            self._begun[key] = (lane, message.offset)
-            try:
-                outcome = await self._settled(send, message)
-                if outcome is not None:
-                    outcome = msgspec.structs.replace(outcome, lane=lane, offset=message.offset)
-                    await self._told_first(outcome)
-                    self._say(outcome, send=send, message=message)
-            finally:
-                self._begun.pop(key, None)
-        book.done(message.offset)
-        self._done.append((message, key))
+            self._standing.done(message, lane, None)
+            return
+        key = (send.send_id, send.deal)
+        begun = self._begun[key] = _Begun(send=send, message=message, lane=lane)
+        try:
+            outcome = await self._settled(send, message)
+            if not begun.said:
+                self._conclude(begun, outcome)
+        finally:
+            self._begun.pop(key, None)
+
+    def ended(self, key: Key, outcome: Outcome) -> None:
+        """An attempt has its outcome, and its connection is free.
+
+        In the next turn of the loop somebody else may have that connection and say an intent: this outcome stands
+        before it, or a kill could leave two in doubt of one connection (DESIGN.md G2).
+        """
+        begun = self._begun.get(key)
+        if begun is not None:  # else this session comes to that send later, and asks
+            with contextlib.suppress(Exception):  # who waits for the outcome says it again, and raises what this did
+                self._conclude(begun, outcome)
+
+    def _conclude(self, begun: _Begun, outcome: Outcome | None) -> None:
+        """All that follows from a send is said; None: its letter was all."""
+        if outcome is not None:
+            self._say(msgspec.structs.replace(outcome, lane=begun.lane, offset=begun.message.offset), begun)
+        begun.said = True
+        self._standing.done(begun.message, begun.lane, (begun.send.send_id, begun.send.deal))
 
     async def _settled(self, send: Send, message: Any) -> Outcome | None:
         """What became of a send; None where it has no name to say it under, and its letter is all."""
@@ -200,18 +238,24 @@ class Session:
                     if known is not None:
                         return known
                     send = outcomes.sent_again(send)
-                self._under_way.begin(key, self._attempts().settle(send))
+                self._under_way.begin(key, partial(self._attempts().settle, send), former=doubt)
             try:
                 with ATTEMPT_SECONDS.time():
                     outcome = await self._under_way.outcome(key)
             except (TransactionAbortedError, FencedError, StaleIntentError) as stopped:
                 # Nothing went.  Where it is this session that was fenced, its outbox ends it meanwhile.
                 log.warning("attempt stopped before its dot", slot=self.slot, send_id=send.send_id, why=str(stopped))
+                former = self._under_way.forget(key)
                 self._in_doubt.pop(key, None)
+                if former is not None:
+                    self._in_doubt[key] = former
+                if self._inbox.ended:
+                    raise _LeftError from stopped
                 await asyncio.sleep(AGAIN_S)
             except StoreError:  # not this send's fault: the worker ends, and begins with a whole copy
                 raise
             except Exception as error:  # noqa: BLE001  # told by `_failed`, and the fuse counts it
+                self._under_way.forget(key)
                 return self._failed(send, message, error)
             else:
                 self._shared.fuse.admit(events=1, failed=0)
@@ -246,45 +290,53 @@ class Session:
         begun = self._begun.get(key)
         if begun is None:  # an attempt of a former session, and this one has not come to that dealing, or knows its end
             raise FencedError(f"slot {self.slot}", "it was taken anew since this attempt began")
-        lane, offset = begun
         intent = Intent(
             send_id=send.send_id,
             deal=send.deal,
             attempt=send.attempt + 1,
             content=send.content,
             connection=connection,
-            lane=lane,
-            offset=offset,
+            lane=begun.lane,
+            offset=begun.message.offset,
             at=_now(),
         )
         self._in_doubt[key] = intent
+        self._under_way.announced(key, intent)
         said = time.monotonic()
         durable = self._outbox.fact(self._words.fact(intent))
         durable.add_done_callback(lambda _: INTENT_SECONDS.observe(time.monotonic() - said))
         return durable
 
-    async def _told_first(self, outcome: Outcome) -> None:
-        """For who kills senders: the outcome durable, its effects neither handed over nor committed."""
+    def _told_first(self, outcome: Outcome) -> None:
+        """For who kills senders: hears when the outcome is durable, before its effects can be committed."""
         points = self._shared.points
-        if points is not None and (outcome.send_id, outcome.deal) in self._in_doubt:
-            await self._outbox.fact(self._words.fact(outcome))
-            points.reach("after-outcome")
+        if points is not None:
 
-    def _say(self, outcome: Outcome, *, send: Send | None = None, message: Any = None, known: bool = False) -> None:
-        """Hand an outcome and all that follows from it over."""
-        _count(outcome, send)
+            def durable(told: "asyncio.Future[int]") -> None:
+                if not told.cancelled() and told.exception() is None:
+                    points.reach("after-outcome")
+
+            self._outbox.fact(self._words.fact(outcome)).add_done_callback(durable)
+
+    def _say(self, outcome: Outcome, begun: _Begun | None = None) -> None:
+        """Hand an outcome and all that follows from it over; without `begun` it was read from the journal."""
+        key = (outcome.send_id, outcome.deal)
+        if key in self._in_doubt:
+            self._told_first(outcome)
         after = None
         if outcome.suppression is not None:
             after = asyncio.create_task(self._suppressed(outcome.suppression))
             after.add_done_callback(heard)
 
         def refused(error: KafkaException) -> Sequence[Record]:
-            if send is None:  # read from the journal, which had room for it
+            if begun is None:  # the journal had room for it
                 raise error
-            return self._short(outcome, send, message, error)
+            return self._short(outcome, begun.send, begun.message, error)
 
-        journaled = known or self._in_doubt.pop((outcome.send_id, outcome.deal), None) is not None
-        self._outbox.effects(self._words.effects(outcome, journaled=journaled), refused=refused, after=after)
+        records = self._words.effects(outcome, journaled=begun is None or key in self._in_doubt)
+        self._outbox.effects(records, refused=refused, after=after)
+        self._in_doubt.pop(key, None)
+        _count(outcome, None if begun is None else begun.send)
 
     def _short(self, outcome: Outcome, send: Send, message: Any, error: KafkaException) -> Sequence[Record]:
         log.error("outcome refused by Kafka, made short", slot=self.slot, send_id=send.send_id, error=str(error))
@@ -329,32 +381,6 @@ class Session:
                 error=error,
                 tries=tries,
             )
-        )
-
-    def _position(self) -> Position:
-        """Where the slot stands; asked for when nothing more goes into the transaction."""
-        checkpoint = Checkpoint(
-            slot=self.slot,
-            lanes={lane: book.lane() for lane, book in self._lanes.items()},
-            open=tuple(self._in_doubt.values()),
-            at=_now(),
-        )
-        covered = len(self._done)
-
-        def committed() -> None:
-            done = self._done[:covered]
-            del self._done[:covered]
-            self._inbox.committed([message for message, _ in done])
-            self._under_way.committed(key for _, key in done if key is not None)
-
-        return Position(
-            checkpoint=self._words.checkpoint(checkpoint),
-            offsets={
-                (self._shared.settings.topic(lane), self.slot): book.committable
-                for lane, book in self._lanes.items()
-                if book.committable  # 0: nothing of this lane was ever done
-            },
-            committed=committed,
         )
 
     def _lane(self, message: Any) -> str:

@@ -5,10 +5,11 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from agents.slot.under_way import UnderWay
+from agents.slot.under_way import Attempt
 from schemas import topics
 from schemas.events import Send
 from streams.compose.message import Message
+from streams.delivery.journal import Key
 from streams.delivery.outcomes import OutcomeSettings
 from streams.delivery.routes import Router
 from streams.runtime.partition.fuse import Fuse
@@ -45,8 +46,8 @@ class Shared:
     worked: Callable[[Any], None]
     # Lets something end on its own.
     in_background: Callable[[Coroutine[Any, Any, None]], None]
-    # How attempts ended, by slot: kept where a slot is given up before Kafka has heard of it.
-    under_way: dict[int, UnderWay] = field(default_factory=dict)
+    # What is known of attempts, by slot: kept where a slot is given up before Kafka has heard of it.
+    known: dict[int, dict[Key, Attempt]] = field(default_factory=dict)
     points: Points | None = None
     # False: neither intents nor outcomes are written, for who measures what they cost (`evenpost bench sender`).
     journals: bool = True

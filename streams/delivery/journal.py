@@ -100,6 +100,11 @@ class LaneBook:
             self._open.discard(offset)
 
     @property
+    def ever(self) -> bool:
+        """Whether anything of the lane was ever begun."""
+        return self._next > 0
+
+    @property
     def committable(self) -> int:
         """Everything below is done."""
         return min(self._open, default=self._next)

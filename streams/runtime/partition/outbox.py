@@ -29,12 +29,12 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from streams.runtime import metrics
 from streams.runtime.errors import FencedError, RecordRefusedError, TransactionAbortedError
 from streams.runtime.partition.own_thread import within
+from streams.runtime.partition.said import Effects, Fact
 from streams.runtime.partition.streaming_producer import StreamingProducer
 from streams.runtime.partition.transactions import (
     CALL_S,
     COMMIT_ASKS,
     LATE_S,
-    REFUSALS,
     TRANSACTION_TIMEOUT_MS,
     GroupOffsets,
     Record,
@@ -80,67 +80,6 @@ class Position:
     committed: Callable[[], None] = lambda: None
 
 
-class _Fact:
-    """One record that somebody waits for."""
-
-    prompt = True
-    __slots__ = ("_outbox", "future", "records", "refusal")
-
-    def __init__(self, outbox: "Outbox", record: Record) -> None:
-        self.future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self.records: Sequence[Record] = (record,)
-        self.refusal: KafkaError | None = None
-        self._outbox = outbox
-
-    def delivered(self, offset: int) -> None:
-        self._outbox._durable(self)  # noqa: SLF001  # one class in two: what it says to the caller
-        if not self.future.done():
-            self.future.set_result(offset)
-
-    def failed(self, error: KafkaError) -> None:
-        if error.code() in REFUSALS:
-            self.refusal = error
-        self._outbox._break(error)  # noqa: SLF001  # as above
-
-    def fail(self, error: Exception) -> None:
-        if not self.future.done():
-            self.future.set_exception(error)
-            self.future.exception()  # who waits is told; where nobody does, that is no news for the log
-
-
-class _Effects:
-    """Records that come of one send, kept until they are committed."""
-
-    prompt = False
-    __slots__ = ("_outbox", "_refused", "records", "refusal")
-
-    def __init__(
-        self, outbox: "Outbox", records: Sequence[Record], refused: Callable[[KafkaException], Sequence[Record]]
-    ) -> None:
-        self.records = records
-        self.refusal: KafkaError | None = None
-        self._refused: Callable[[KafkaException], Sequence[Record]] | None = refused
-        self._outbox = outbox
-
-    def delivered(self, offset: int) -> None:
-        """Nobody waits for it."""
-
-    def failed(self, error: KafkaError) -> None:
-        if error.code() in REFUSALS:
-            self.refusal = self.refusal or error
-        self._outbox._break(error)  # noqa: SLF001  # as above
-
-    def replace(self, name: str) -> bool:
-        """Take what stands in for refused records; whether there was a refusal."""
-        if self.refusal is None:
-            return False
-        if self._refused is None:
-            raise RecordRefusedError(name, f"what stands in for a refused record is refused as well: {self.refusal}")
-        self.records = self._refused(KafkaException(self.refusal))
-        self.refusal = self._refused = None
-        return True
-
-
 def _heard(after: asyncio.Future[object]) -> None:
     """Its error is met at the next commit; where there is none any more, it is no news for the log."""
     if not after.cancelled():
@@ -173,9 +112,9 @@ class Outbox:
         self._failure: KafkaError | None = None
         self._given_up: str | None = None
         self._end_by: float | None = None
-        self._facts: set[_Fact] = set()  # sent, and not on the broker yet
-        self._effects: list[_Effects] = []  # since the last commit
-        self._waiting: list[_Fact | _Effects] = []
+        self._facts: set[Fact] = set()  # sent, and not on the broker yet
+        self._effects: list[Effects] = []  # since the last commit
+        self._waiting: list[Fact | Effects] = []
         self._afters: set[asyncio.Future[object]] = set()
         self._written: Counter[str] = Counter()
         self._aborts = 0
@@ -192,7 +131,7 @@ class Outbox:
         RecordRefusedError, one of those, where it never will; FencedError where the slot is not ours any more.  A
         future that is cancelled while it waits for a commit takes its fact back.
         """
-        fact = _Fact(self, record)
+        fact = Fact(self, record)
         if self._given_up is not None:
             fact.fail(FencedError(self._name, self._given_up))
         else:
@@ -217,7 +156,7 @@ class Outbox:
             following = asyncio.ensure_future(after)
             following.add_done_callback(_heard)
             self._afters.add(following)
-        self._say(_Effects(self, records, refused))
+        self._say(Effects(self, records, refused))
 
     def moved(self) -> None:
         """The position is another, without effects: have it committed."""
@@ -231,14 +170,14 @@ class Outbox:
         """Whether so much waits to be committed that the owner is to begin nothing more."""
         return len(self._effects) + len(self._waiting) >= FULL
 
-    def _say(self, what: _Fact | _Effects) -> None:
+    def _say(self, what: Fact | Effects) -> None:
         if self._open:
             self._hand_over(what)
         else:
             self._waiting.append(what)
 
-    def _hand_over(self, what: _Fact | _Effects) -> None:
-        if isinstance(what, _Effects):
+    def _hand_over(self, what: Fact | Effects) -> None:
+        if isinstance(what, Effects):
             self._effects.append(what)
         elif what.future.done():  # cancelled: taken back
             return
@@ -246,7 +185,7 @@ class Outbox:
             self._facts.add(what)
         self._send(what)
 
-    def _send(self, what: _Fact | _Effects) -> None:
+    def _send(self, what: Fact | Effects) -> None:
         if self._since is None:
             self._began()
         try:
@@ -261,11 +200,12 @@ class Outbox:
             self._since = time.monotonic()
             self._stirred.set()
 
-    def _durable(self, fact: _Fact) -> None:
+    def durable(self, fact: Fact) -> None:
+        """Told by a fact: it is on the broker."""
         self._facts.discard(fact)
 
-    def _break(self, error: KafkaError) -> None:
-        """The transaction can't be committed; what is said from now on is for the next."""
+    def broken(self, error: KafkaError) -> None:
+        """Told by what failed: the transaction can't be committed; what is said from now on is for the next."""
         self._open = False
         if self._failure is None:
             self._failure = error
@@ -329,7 +269,7 @@ class Outbox:
         self._open = False  # in the same turn: nothing is said between the position and the checkpoint that tells it
         began = time.monotonic()
         position = self._position()
-        checkpoint = _Fact(self, position.checkpoint)
+        checkpoint = Fact(self, position.checkpoint)
         self._hand_over(checkpoint)
         settled = await self._producer.settled(SETTLE_S)
         if not settled or self._failure is not None:
@@ -363,7 +303,7 @@ class Outbox:
             limit = OPEN_S + (self._since or time.monotonic()) - time.monotonic()
             if limit <= 0:
                 late = KafkaError(KafkaError._TIMED_OUT, "what effects wait for takes long")  # noqa: SLF001  # as above
-                self._break(late)
+                self.broken(late)
             else:
                 await asyncio.wait(self._afters, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
         raise await self._given_back(self._failure)
@@ -422,7 +362,7 @@ class Outbox:
             return
         self._given_up = reason
         self._open = False
-        waiting = [what for what in self._waiting if isinstance(what, _Fact)]
+        waiting = [what for what in self._waiting if isinstance(what, Fact)]
         for fact in [*self._facts, *waiting]:
             fact.fail(FencedError(self._name, reason))
         self._facts.clear()

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import time
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from confluent_kafka import Producer
 
+from agents.slot.session import DRAIN_S
 from schemas.events import Checkpoint, Intent, Lane, Outcome, Send
 from schemas.topics import MESSAGE_BYTES
 from streams.compose.message import Message
 from streams.delivery.journal import decode
+from streams.runtime.errors import FencedError
 from streams.runtime.partition.streaming_producer import StreamingProducer
-from tests.agents.slot.builders import CONNECTIONS, plain, sends, slot
+from tests.agents.slot.builders import CONNECTIONS, LANE, plain, sends, slot
 from tests.runtime.builders import read
 from tests.support.receiver import Drop, Receiver, Stall
 
@@ -168,6 +172,80 @@ async def test_an_attempt_that_waits_for_a_connection_outlives_a_fence_and_goes_
     assert sorted(message.envelope_to[0] for message in receiver.messages) == sorted(
         f"u{n}@docomo.example" for n in range(12)
     )
+
+
+async def test_an_intent_stands_behind_the_outcome_before_it_on_its_connection(
+    kafka_bootstrap: str, topic_prefix: str, tmp_path: Path
+) -> None:
+    """Also where another send waits for that connection: a kill leaves one of each in doubt, never two."""
+    async with (
+        Receiver() as receiver,
+        slot(kafka_bootstrap, topic_prefix, tmp_path, receiver, connections_per_host=1) as one,
+    ):
+        one.deal(sends(30))
+        async with one.owned():
+            await one.until(lambda: len(one.finals()) == 30, "all have an end")
+        journal = one.journal()
+    last: dict[str, str] = {}
+    ended: set[str] = set()
+    for entry in journal:
+        if isinstance(entry, Outcome):
+            ended.add(entry.send_id)
+        elif isinstance(entry, Intent):
+            assert last.get(entry.connection, entry.send_id) in {*ended, entry.send_id}, (
+                "two in doubt of one connection"
+            )
+            last[entry.connection] = entry.send_id
+    assert len(ended) == 30
+    assert len(last) < 30, "no connection had two mails"
+
+
+async def test_a_send_of_which_nothing_went_is_not_begun_anew_by_who_stops(
+    kafka_bootstrap: str, topic_prefix: str, tmp_path: Path
+) -> None:
+    """It would keep the slot from its next owner; that one sends it."""
+
+    def refused(_: Send) -> Message:
+        raise FencedError("slot 0", "a test")
+
+    async with Receiver() as receiver, slot(kafka_bootstrap, topic_prefix, tmp_path, receiver) as one:
+        one.compose = refused
+        one.deal(sends(3))
+        async with one.owned() as owner:
+            await one.until(lambda: owner.ready and owner.backlog(one.settings.topic(LANE)) == 0, "all are begun")
+            began = time.monotonic()
+        assert time.monotonic() - began < DRAIN_S
+        assert one.finals() == {}
+        one.compose = plain
+        async with one.owned():
+            await one.until(lambda: len(one.finals()) == 3, "the next owner sends them")
+        finals = one.finals()
+    assert set(finals.values()) == {"accepted"}
+
+
+async def test_a_transaction_that_hangs_in_the_journal_hides_nothing_from_who_takes_the_slot(
+    kafka_bootstrap: str, topic_prefix: str, tmp_path: Path
+) -> None:
+    """Readers of committed records see no checkpoint behind it; the group's offsets name one, so it is committed."""
+    async with Receiver() as receiver, slot(kafka_bootstrap, topic_prefix, tmp_path, receiver) as one:
+        receiver.script["dot"] = [Stall(30), "250 2.0.0 queued"]
+        hanging = Producer({"bootstrap.servers": kafka_bootstrap, "transactional.id": f"{topic_prefix}hangs"})
+        await asyncio.to_thread(hanging.init_transactions, 30)
+        hanging.begin_transaction()
+        hanging.produce(one.settings.topic("journal"), b"{}", b"k", 0)
+        assert await asyncio.to_thread(hanging.flush, 30) == 0
+        one.deal(sends(20))
+        owner = one.owner()
+        running = asyncio.create_task(owner.run())
+        await one.until(lambda: len(one.finals()) == 19, "all others are at their end")
+        await one.killed(owner, running)
+        assert read(one.settings, "journal") == []
+        async with one.owned():
+            await one.until(lambda: len(one.finals()) == 20, "the one in doubt has its end")
+        finals = one.finals()
+        await asyncio.to_thread(hanging.abort_transaction, 30)
+    assert sorted(finals.values()) == ["accepted"] * 19 + ["uncertain"]
+    assert len(receiver.messages) == 19
 
 
 async def test_one_connection_that_hangs_holds_up_neither_the_others_nor_a_recovery(
