@@ -17,7 +17,8 @@ from streams.runtime.settings import Settings, WorkerSettings
 from tests.runtime.builders import deployed, until
 from tests.runtime.life.crew import Crew, now_ms
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+# A worker must be back within its session: two runs side by side on two cores can take that from it.
+pytestmark = [pytest.mark.integration, pytest.mark.alone, pytest.mark.timeout(240)]
 
 MEMBERS = ("gate-0", "gate-1", "gate-2")
 # The default: on a busy machine a worker needs some seconds to be back, and may take no longer than this.

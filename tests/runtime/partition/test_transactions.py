@@ -134,6 +134,7 @@ def test_a_successor_ends_what_the_first_left_open(settings: Settings) -> None:
     assert [message.value() for message in read(settings, OUT)] == [b"whole"]
 
 
+@pytest.mark.alone
 def test_a_dead_owner_delays_readers_of_others_for_six_seconds_at_most(settings: Settings, tmp_path: Path) -> None:
     """From SIGKILL in an open transaction, which nobody takes over, to a stable end that has passed it (KIP-98).
 
