@@ -21,9 +21,9 @@ from streams.runtime.keys import load_key
 from streams.runtime.life import worker
 from streams.runtime.metrics import FORGOTTEN, ODDITIES, OUTCOMES, WAITING
 from streams.runtime.partition.fuse_file import fuse_kept_in
+from streams.runtime.partition.group_offsets import GroupOffsets
 from streams.runtime.partition.ownership import Ownership
 from streams.runtime.partition.partition_loop import PartitionLoop, Received
-from streams.runtime.partition.transactions import GroupOffsets
 from streams.runtime.settings import Settings
 from streams.runtime.state.local_state import state_path
 from streams.runtime.state.tables import PartitionTable

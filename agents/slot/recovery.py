@@ -24,7 +24,7 @@ from schemas import topics
 from schemas.events import Checkpoint
 from streams.delivery.journal import CHECKPOINT_KEY, Entry, Memory, decode, remembered
 from streams.runtime import metrics
-from streams.runtime.partition.transactions import Committed
+from streams.runtime.partition.group_offsets import Committed
 from streams.runtime.settings import Settings
 from streams.runtime.state.changelog import Changelog
 

@@ -48,8 +48,8 @@ from streams.runtime.metrics import (
     SUPPRESSED,
 )
 from streams.runtime.partition.outbox import Outbox
+from streams.runtime.partition.record import Record
 from streams.runtime.partition.streaming_producer import StreamingProducer
-from streams.runtime.partition.transactions import Record
 from streams.runtime.state.local_store import StoreError
 
 log = structlog.get_logger(__name__)

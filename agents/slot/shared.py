@@ -13,7 +13,7 @@ from streams.delivery.journal import Key
 from streams.delivery.outcomes import OutcomeSettings
 from streams.delivery.routes import Router
 from streams.runtime.partition.fuse import Fuse
-from streams.runtime.partition.transactions import GroupOffsets
+from streams.runtime.partition.group_offsets import GroupOffsets
 from streams.runtime.points import Points
 from streams.runtime.producer import RecordProducer
 from streams.runtime.settings import Settings

@@ -8,7 +8,7 @@ from schemas.events import Checkpoint, Intent, Outcome, Suppression
 from streams.delivery.journal import CHECKPOINT_KEY, record_key
 from streams.runtime.dead_letters import DeadLetter
 from streams.runtime.metrics import DEAD_LETTERS
-from streams.runtime.partition.transactions import Record
+from streams.runtime.partition.record import Record
 
 _encode = msgspec.json.Encoder().encode
 

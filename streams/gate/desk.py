@@ -23,10 +23,11 @@ from streams.gate.release import Release, closed
 from streams.gate.settling import Dealt, Ended, Settling
 from streams.gate.state import State, passed_over
 from streams.gate.sweep import Sweep
-from streams.gate.terms import DeskSettings, Emission, Source
+from streams.gate.terms import DeskSettings, Source
 from streams.gate.verdict import Case, expiry, waiting_rule
 from streams.gate.waiting import NEW, RETURNED, WaitingRoom, pack
 from streams.runtime.dead_letters import Failure
+from streams.runtime.partition.emission import Emission
 from streams.views.world import World
 
 __all__ = ["Desk", "DeskSettings", "Emission", "Source"]

@@ -8,7 +8,8 @@ is the same bytes under the right key, with two headers: `evenpost-origin` = top
 import hashlib
 import hmac
 
-from streams.gate.terms import Emission, Source
+from streams.gate.terms import Source
+from streams.runtime.partition.emission import Emission
 
 ORIGIN_HEADER = "evenpost-origin"
 MAC_HEADER = "evenpost-origin-mac"

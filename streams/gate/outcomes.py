@@ -12,8 +12,9 @@ import msgspec
 
 from schemas import ids, topics
 from schemas.events import GUESSED_IN_DOUBT, Delivery, DeliveryType, Rule, Send
-from streams.gate.terms import Emission, Source
+from streams.gate.terms import Source
 from streams.runtime.dead_letters import INTERNAL, DeadLetter, Failure
+from streams.runtime.partition.emission import Emission
 
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _SENDS: Final = {"marketing": topics.SENDS_MARKETING.name, "transactional": topics.SENDS_TRANSACTIONAL.name}

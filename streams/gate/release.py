@@ -17,10 +17,11 @@ from streams.gate.outcomes import Outcomes, dead_letter
 from streams.gate.person import Entry, Person, Stage
 from streams.gate.settling import Dealt, Ended, Settling, Waiting
 from streams.gate.state import millis, moment, passed_over
-from streams.gate.terms import DeskSettings, Emission, Source
+from streams.gate.terms import DeskSettings, Source
 from streams.gate.verdict import Case
 from streams.gate.waiting import LANES, NEW, RETURNED, Lane, Queue, WaitingRoom, due_ms, unpack
 from streams.runtime.errors import RuntimeFault
+from streams.runtime.partition.emission import Emission
 from streams.views.world import World
 
 # Rows of one campaign in a row before the next has its turn: enough to make a scan worth it, few enough to be fair.

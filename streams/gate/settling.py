@@ -17,8 +17,9 @@ from streams.gate.outcomes import Outcomes, send_emission
 from streams.gate.person import Entry, Person, Stage, dump, load, table_key
 from streams.gate.slots import Slots
 from streams.gate.state import State, millis
-from streams.gate.terms import DeskSettings, Emission
+from streams.gate.terms import DeskSettings
 from streams.gate.verdict import Case, Goes, Refused, WaitReason, campaign_waits, decide, kept_until
+from streams.runtime.partition.emission import Emission
 from streams.spread.dealing import Weights
 from streams.spread.pace import Bucket
 from streams.views.world import World

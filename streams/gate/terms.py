@@ -1,4 +1,4 @@
-"""What passes over the gate's desk: where a record came from, what goes out, and the settings of its decisions."""
+"""What passes over the gate's desk: where a record came from, and the settings of its decisions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,17 +13,6 @@ class Source:
     offset: int
     key: bytes | None = None
     headers: Mapping[str, bytes] = field(default_factory=dict)
-
-
-@dataclass(kw_only=True, slots=True)
-class Emission:
-    """A record to produce; `topic` without the prefix, `partition` None = by murmur2 of the key."""
-
-    topic: str
-    key: bytes
-    value: bytes
-    partition: int | None = None
-    headers: dict[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,9 @@ from types import TracebackType
 from typing import Final, Self
 
 from streams.runtime.errors import ClusterUnreachableError, FencedError, RecordRefusedError, TransactionAbortedError
-from streams.runtime.partition.transactions import FencedProducer, GroupOffsets, Record
+from streams.runtime.partition.group_offsets import GroupOffsets
+from streams.runtime.partition.record import Record
+from streams.runtime.partition.transactions import FencedProducer
 from streams.runtime.settings import Settings
 
 # A broker that restarts is back within this; a command that waits longer tells its user.

@@ -16,7 +16,7 @@ from schemas import topics
 from schemas.events import Suppression
 from streams.runtime.children import Child, spawn
 from streams.runtime.cluster import Publisher
-from streams.runtime.partition.transactions import GroupOffsets
+from streams.runtime.partition.group_offsets import GroupOffsets
 from streams.runtime.settings import Settings
 from tests.runtime.builders import deployed, read, until
 

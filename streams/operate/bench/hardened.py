@@ -10,9 +10,10 @@ from streams.operate.bench.producers import Metered, WithoutTransactions
 from streams.operate.bench.workloads import COMMIT_INTERVAL_S, PARTITIONS, SENDS_UNDER_WAY, Task
 from streams.runtime.app import EvenpostApp, make_app
 from streams.runtime.partition.acks import Acks, Send
+from streams.runtime.partition.group_offsets import GroupOffsets
 from streams.runtime.partition.ownership import Ownership
 from streams.runtime.partition.partition_loop import PartitionLoop, Received
-from streams.runtime.partition.transactions import FencedProducer, GroupOffsets, PartitionProducer
+from streams.runtime.partition.transactions import FencedProducer, PartitionProducer
 from streams.runtime.producer import RecordProducer
 from streams.runtime.settings import Settings
 

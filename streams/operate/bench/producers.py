@@ -12,7 +12,9 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from streams.operate.bench.meter import Commit, Meter
 from streams.runtime.app import EvenpostApp
 from streams.runtime.clients import librdkafka
-from streams.runtime.partition.transactions import GroupOffsets, PartitionProducer, Record
+from streams.runtime.partition.group_offsets import GroupOffsets
+from streams.runtime.partition.record import Record
+from streams.runtime.partition.transactions import PartitionProducer
 
 # A batch that is not on the broker by then ends the run.
 FLUSH_S: Final = 30.0

@@ -23,9 +23,11 @@ from streams.gate.waiting import WaitingRoom
 from streams.operate.bench import processes, state_records
 from streams.runtime import logs, metrics
 from streams.runtime.cluster import read_all
+from streams.runtime.partition.group_offsets import GroupOffsets
+from streams.runtime.partition.record import Record
 from streams.runtime.partition.table_recovery import TableRecovery
 from streams.runtime.partition.taking_over import TakingOver
-from streams.runtime.partition.transactions import FencedProducer, GroupOffsets, PartitionProducer, Record
+from streams.runtime.partition.transactions import FencedProducer, PartitionProducer
 from streams.runtime.settings import Settings
 from streams.runtime.state.local_state import state_path
 from streams.runtime.state.tables import PartitionTable

@@ -77,6 +77,10 @@ def edge(
     points: Annotated[
         list[str] | None, typer.Option("--points", metavar="POINT", help="Kill at these alone; may be repeated.")
     ] = None,
+    drops: Annotated[
+        int,
+        typer.Option("--drops", min=0, max=10_000, help="Go on until so many receivers were to drop after the dot."),
+    ] = 0,
     seed: Annotated[int, typer.Option("--seed", help="The same seed, the same people and blows.")] = 1,
     session_timeout_s: Annotated[
         float, typer.Option("--session-timeout", min=6, max=300, help="Seconds until a silent member counts as dead.")
@@ -104,6 +108,7 @@ def edge(
         stops=stops,
         broker_kills=broker_kills,
         session_timeout_s=session_timeout_s,
+        drops=drops,
         points=chosen,
     )
     logs.configure("ERROR")  # upstream's producer says which records the broker's absence kept; they are sent again

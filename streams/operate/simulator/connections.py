@@ -13,7 +13,8 @@ from typing import Final, Literal
 
 import msgspec
 
-from streams.operate.simulator.errors import BadFileError, LogBrokenError, LogLostError
+from streams.operate.simulator.errors import LogLostError
+from streams.operate.simulator.lines import entries, opened
 
 # `quit`: the client said so.  `lost`: it went without.  `dropped`: we did, in the middle, as an address asked for or
 # for the reply's own sake (421).  `stopped`: the simulator ended.
@@ -42,11 +43,7 @@ class ConnectionLog:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._encode = msgspec.json.Encoder().encode
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
-        except OSError as error:
-            raise BadFileError("connections", path, error.strerror or str(error)) from error
+        self._file = opened(path, "connections")
 
     def record(self, ended: Ended) -> None:
         """Write it.  Raises LogLostError."""
@@ -62,12 +59,4 @@ class ConnectionLog:
 
 def read_connections(path: Path) -> Iterator[Ended]:
     """Each connection in the order of their ends.  Raises LogBrokenError on a whole line that is none."""
-    decode = msgspec.json.Decoder(Ended).decode
-    with path.open("rb") as lines:
-        for number, line in enumerate(lines, start=1):
-            if not line.endswith(b"\n"):
-                return
-            try:
-                yield decode(line)
-            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-                raise LogBrokenError(path, number, str(error)) from error
+    return entries(path, Ended)

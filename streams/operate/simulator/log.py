@@ -18,7 +18,8 @@ from typing import Final
 
 import msgspec
 
-from streams.operate.simulator.errors import BadFileError, LogBrokenError, LogLostError
+from streams.operate.simulator.errors import BadFileError, LogLostError
+from streams.operate.simulator.lines import entries, opened
 
 ACCEPTED: Final = 250
 DROPPED: Final = 0
@@ -65,13 +66,12 @@ class MessageLog:
         self._encode = msgspec.json.Encoder().encode
         self._keep_every = keep_every if keep_dir else 0
         self._keep_dir = keep_dir or path.parent
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if self._keep_every:
+        self._file = opened(path, "log")
+        if self._keep_every:
+            try:
                 self._keep_dir.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
-        except OSError as error:
-            raise BadFileError("log", path, error.strerror or str(error)) from error
+            except OSError as error:
+                raise BadFileError("log", self._keep_dir, error.strerror or str(error)) from error
 
     def record(self, entry: Entry, data: bytes = b"") -> None:
         """Put the line into the batch, and keep the message whole when its turn is.  Raises LogLostError."""
@@ -109,12 +109,4 @@ class MessageLog:
 
 def read_log(path: Path) -> Iterator[Entry]:
     """Each entry in the order written.  Raises LogBrokenError on a whole line that is none."""
-    decode = msgspec.json.Decoder(Entry).decode
-    with path.open("rb") as lines:
-        for number, line in enumerate(lines, start=1):
-            if not line.endswith(b"\n"):
-                return
-            try:
-                yield decode(line)
-            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-                raise LogBrokenError(path, number, str(error)) from error
+    return entries(path, Entry)

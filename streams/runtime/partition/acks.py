@@ -40,9 +40,9 @@ from streams.runtime import metrics
 from streams.runtime.app import EvenpostApp
 from streams.runtime.dead_letters import INTERNAL, DeadLetter, Failure, bury
 from streams.runtime.partition.deciding import Received
+from streams.runtime.partition.fenced import REFUSALS
 from streams.runtime.partition.fuse import Fuse
 from streams.runtime.partition.ownership import Ownership
-from streams.runtime.partition.transactions import REFUSALS
 from streams.runtime.producer import RecordProducer
 
 log = structlog.get_logger(__name__)

@@ -18,8 +18,8 @@ import structlog
 from schemas.topics import DEAD_LETTERS
 from streams.runtime import metrics
 from streams.runtime.dead_letters import Failure
+from streams.runtime.partition.record import Record
 from streams.runtime.partition.stateless import NoTable
-from streams.runtime.partition.transactions import Record
 from streams.runtime.settings import Settings
 from streams.runtime.state.local_store import StoreError
 from streams.runtime.state.tables import PartitionTable

@@ -28,17 +28,12 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from streams.runtime import metrics
 from streams.runtime.errors import FencedError, RecordRefusedError, TransactionAbortedError
+from streams.runtime.partition.fenced import CALL_S, COMMIT_ASKS, LATE_S, TRANSACTION_TIMEOUT_MS
+from streams.runtime.partition.group_offsets import GroupOffsets
 from streams.runtime.partition.own_thread import within
+from streams.runtime.partition.record import Record
 from streams.runtime.partition.said import Effects, Fact
 from streams.runtime.partition.streaming_producer import StreamingProducer
-from streams.runtime.partition.transactions import (
-    CALL_S,
-    COMMIT_ASKS,
-    LATE_S,
-    TRANSACTION_TIMEOUT_MS,
-    GroupOffsets,
-    Record,
-)
 
 log = structlog.get_logger(__name__)
 

@@ -35,12 +35,13 @@ from streams.runtime.errors import (
 from streams.runtime.partition.bounded_commit import committed_and_applied
 from streams.runtime.partition.deciding import Decided, Decider, Deciding, Output, Received
 from streams.runtime.partition.fuse import Fuse
+from streams.runtime.partition.group_offsets import GroupOffsets
 from streams.runtime.partition.halving import Halving
 from streams.runtime.partition.inbox import Inbox
 from streams.runtime.partition.stateless import NoTable
 from streams.runtime.partition.table_recovery import TableRecovery
 from streams.runtime.partition.taking_over import Taken, TakingOver
-from streams.runtime.partition.transactions import FencedProducer, GroupOffsets, PartitionProducer
+from streams.runtime.partition.transactions import FencedProducer, PartitionProducer
 from streams.runtime.partition.window import wait_s
 from streams.runtime.settings import Settings
 from streams.runtime.state.tables import PartitionTable

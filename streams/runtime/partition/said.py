@@ -7,7 +7,8 @@ from typing import Protocol
 from confluent_kafka import KafkaError, KafkaException
 
 from streams.runtime.errors import RecordRefusedError
-from streams.runtime.partition.transactions import REFUSALS, Record
+from streams.runtime.partition.fenced import REFUSALS
+from streams.runtime.partition.record import Record
 
 
 class Hearing(Protocol):

@@ -1,6 +1,6 @@
 """A fenced producer whose transaction stays open: records go into it from the event loop, one by one (KIP-98).
 
-`FencedProducer` writes a batch and commits it in one call, from a thread.  Here
+`transactions` writes a batch and commits it in one call, from a thread.  Here
 
 1. `begin` opens a transaction: nothing that a broker hears of before the first record.
 2. `send` hands a record to librdkafka at once, from the loop; its `Sent` is told, in the loop, what became of it.  In
@@ -21,15 +21,10 @@ from typing import Final, Protocol
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from streams.runtime.errors import FencedError, TransactionAbortedError
-from streams.runtime.partition.transactions import (
-    _RAISED,
-    FencedProducer,
-    GroupOffsets,
-    Record,
-    _cause,
-)
+from streams.runtime.partition.fenced import RAISED, Fenced, cause_of
+from streams.runtime.partition.group_offsets import GroupOffsets
+from streams.runtime.partition.record import Record
 from streams.runtime.settings import KafkaSettings
-from streams.runtime.unfit import UNFIT, pairs, refusal
 from streams.runtime.unproven import verdict
 
 # How long the thread sleeps in librdkafka for reports; bounds how late a close is noticed.
@@ -48,7 +43,7 @@ class Sent(Protocol):
         """The open transaction can only be given back."""
 
 
-class StreamingProducer(FencedProducer):
+class StreamingProducer(Fenced):
     """The one producer that may write for a partition, as its records come."""
 
     def __init__(self, kafka: KafkaSettings, transactional_id: str) -> None:
@@ -73,8 +68,8 @@ class StreamingProducer(FencedProducer):
             self._thread.start()
         try:
             self._producer.begin_transaction()
-        except _RAISED as error:
-            raise FencedError(self.transactional_id, str(_cause(error))) from error
+        except RAISED as error:
+            raise FencedError(self.transactional_id, str(cause_of(error))) from error
 
     def send(self, record: Record, sent: Sent) -> None:
         """Put a record into the open transaction.  Raises KafkaException where librdkafka does not take it."""
@@ -88,19 +83,12 @@ class StreamingProducer(FencedProducer):
             if (sent.prompt or self._settling or failed is not None) and not self._woken:
                 self._wake()
 
-        topic, value, key = record.topic, record.value, record.key
-        where = -1 if record.partition is None else record.partition  # librdkafka's "any": its partitioner decides
         try:
-            if record.headers:
-                self._producer.produce(topic, value, key, where, report, headers=pairs(record.headers))
-            else:
-                self._producer.produce(topic, value, key, where, report)
+            self.hand_over(record, report)
         except BufferError as error:
             raise KafkaException(KafkaError(KafkaError._QUEUE_FULL)) from error  # noqa: SLF001  # librdkafka's name for it
         except SystemError as error:
-            raise KafkaException(_cause(error)) from error
-        except UNFIT as error:
-            raise KafkaException(refusal(topic, error)) from error
+            raise KafkaException(cause_of(error)) from error
         self._unreported += 1
 
     async def settled(self, limit_s: float) -> bool:
@@ -125,9 +113,9 @@ class StreamingProducer(FencedProducer):
         not the owner any more.
         """
         try:
-            self._name_offsets([*positions], group)
-        except _RAISED as error:
-            cause = _cause(error)
+            self.name_offsets([*positions], group)
+        except RAISED as error:
+            cause = cause_of(error)
             if cause.fatal():
                 raise FencedError(self.transactional_id, str(cause)) from error
             self.give_back(cause)
@@ -179,6 +167,6 @@ def _polled(producer: Producer) -> bool:
     """Serve reports for a while; False once nothing more can be delivered."""
     try:
         producer.poll(POLL_S)
-    except _RAISED as error:
-        return not _cause(error).fatal()
+    except RAISED as error:
+        return not cause_of(error).fatal()
     return True

@@ -25,9 +25,9 @@ import structlog
 from confluent_kafka import KafkaException
 
 from streams.runtime.errors import FencedError
+from streams.runtime.partition.fenced import FENCE_ASK_S, Fencing
 from streams.runtime.partition.group_offsets import STABLE_ASK_S, Committed, GroupOffsets
 from streams.runtime.partition.own_thread import begun, within
-from streams.runtime.partition.transactions import FENCE_ASK_S, Fencing
 from streams.runtime.state.changelog import RecoveryError
 
 log = structlog.get_logger(__name__)

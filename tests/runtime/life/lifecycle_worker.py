@@ -20,9 +20,9 @@ from typing import Any, TextIO
 from streams.runtime import logs
 from streams.runtime.app import make_app
 from streams.runtime.life import worker
+from streams.runtime.partition.group_offsets import GroupOffsets
 from streams.runtime.partition.ownership import Ownership
 from streams.runtime.partition.partition_loop import PartitionLoop, Received
-from streams.runtime.partition.transactions import GroupOffsets
 from streams.runtime.settings import Settings
 from streams.runtime.state.local_state import state_path
 from streams.runtime.state.tables import PartitionTable

@@ -11,8 +11,9 @@ from types import SimpleNamespace
 from typing import Any
 
 from streams.runtime.dead_letters import Failure
+from streams.runtime.partition.group_offsets import GroupOffsets
 from streams.runtime.partition.partition_loop import PartitionLoop, Received
-from streams.runtime.partition.transactions import FencedProducer, GroupOffsets
+from streams.runtime.partition.transactions import FencedProducer
 from streams.runtime.settings import Settings
 from streams.runtime.state.tables import PartitionTable
 from tests.runtime.builders import read

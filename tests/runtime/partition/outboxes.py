@@ -12,8 +12,8 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from streams.runtime.errors import RuntimeFault
 from streams.runtime.partition.group_offsets import Committed, GroupOffsets
 from streams.runtime.partition.outbox import Outbox, Position
+from streams.runtime.partition.record import Record
 from streams.runtime.partition.streaming_producer import StreamingProducer
-from streams.runtime.partition.transactions import Record
 from streams.runtime.settings import Settings
 from tests.runtime.builders import LIMIT_S, read
 

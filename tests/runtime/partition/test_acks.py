@@ -22,7 +22,7 @@ from streams.runtime.cluster import Publisher
 from streams.runtime.partition import acks as acks_module
 from streams.runtime.partition.acks import Acks, Send
 from streams.runtime.partition.deciding import Received
-from streams.runtime.partition.transactions import GroupOffsets
+from streams.runtime.partition.group_offsets import GroupOffsets
 from streams.runtime.producer import RecordProducer
 from streams.runtime.settings import Settings, WorkerSettings
 from tests.runtime.builders import LIMIT_S, deployed, read, until

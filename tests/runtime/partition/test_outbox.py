@@ -13,7 +13,7 @@ from confluent_kafka import KafkaError, KafkaException
 
 from streams.runtime import metrics
 from streams.runtime.errors import FencedError, RecordRefusedError
-from streams.runtime.partition.transactions import Record
+from streams.runtime.partition.record import Record
 from streams.runtime.settings import Settings
 from tests.runtime.builders import deployed
 from tests.runtime.partition.outboxes import EFFECTS, Slot, taken, until

@@ -17,7 +17,8 @@ from streams.runtime import metrics
 from streams.runtime.errors import FencedError
 from streams.runtime.partition import bounded_commit, group_offsets, taking_over
 from streams.runtime.partition.group_offsets import GroupOffsets
-from streams.runtime.partition.transactions import FencedProducer, Record
+from streams.runtime.partition.record import Record
+from streams.runtime.partition.transactions import FencedProducer
 from tests.runtime.builders import deployed, read
 from tests.runtime.partition.loops import OUT, SOURCE, Bench, running
 

@@ -16,7 +16,10 @@ from confluent_kafka import TopicPartition
 from streams.runtime.errors import FencedError, RecordRefusedError, TransactionAbortedError
 from streams.runtime.observer import Observer
 from streams.runtime.partition import group_offsets
-from streams.runtime.partition.transactions import TRANSACTION_TIMEOUT_MS, FencedProducer, GroupOffsets, Record
+from streams.runtime.partition.fenced import TRANSACTION_TIMEOUT_MS
+from streams.runtime.partition.group_offsets import GroupOffsets
+from streams.runtime.partition.record import Record
+from streams.runtime.partition.transactions import FencedProducer
 from streams.runtime.settings import Settings
 from tests.runtime.builders import deployed, read, until
 

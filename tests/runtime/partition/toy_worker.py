@@ -20,9 +20,10 @@ from streams.runtime import logs
 from streams.runtime.app import make_app
 from streams.runtime.dead_letters import Failure
 from streams.runtime.life import worker
+from streams.runtime.partition.group_offsets import GroupOffsets
 from streams.runtime.partition.ownership import Ownership
 from streams.runtime.partition.partition_loop import PartitionLoop, Received
-from streams.runtime.partition.transactions import FencedProducer, GroupOffsets
+from streams.runtime.partition.transactions import FencedProducer
 from streams.runtime.settings import KafkaSettings, Settings
 from streams.runtime.state.local_state import state_path
 from streams.runtime.state.tables import PartitionTable

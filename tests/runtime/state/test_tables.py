@@ -14,7 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.runtime.partition.transactions import FencedProducer, GroupOffsets, Record
+from streams.runtime.partition.group_offsets import GroupOffsets
+from streams.runtime.partition.record import Record
+from streams.runtime.partition.transactions import FencedProducer
 from streams.runtime.settings import KafkaSettings, Settings
 from streams.runtime.state.local_store import CACHE_BYTES, StoreDamagedError
 from streams.runtime.state.tables import PartitionTable, RecoveryError

@@ -30,7 +30,7 @@ FORESEEN: Final = 12_000
 # Story -> its part of the people.  What the address begins with is the story's name where the receiver's answer is it.
 SHARES: Final = {
     "plain": 0.62,
-    "dropafter": 0.14,
+    "dropafter": 0.08,
     "stall": 0.04,
     "greylist": 0.05,
     "throttle": 0.02,

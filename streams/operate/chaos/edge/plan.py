@@ -61,12 +61,13 @@ class BrokerKill(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """A whole run."""
+    """A whole run.  `drops`: mail goes on until so many receivers were to drop the connection after the dot."""
 
     seed: int
     kills: Mapping[str, tuple[Kill, ...]]
     stops: tuple[Stop, ...]
     broker: tuple[BrokerKill, ...]
+    drops: int = 0
 
     @property
     def blows(self) -> int:
@@ -81,6 +82,7 @@ def make(
     stops: int,
     broker_kills: int,
     session_timeout_s: float,
+    drops: int = 0,
     points: Sequence[Point] = POINTS,
 ) -> Plan:
     """Draw a plan: the points in turn, the senders in turn; of the broker's kills the last is away for AWAY_S."""
@@ -113,4 +115,5 @@ def make(
             )
             for number in range(broker_kills)
         ),
+        drops=drops,
     )

@@ -134,6 +134,8 @@ def _blows(victims: Victims, planned: Plan, source: Upstream, finals: Finals, wa
         victims.kill_broker(blow, sleep)
     if not planned.blows:
         sleep(PATIENCE_S / 10)
+    while source.stories["dropafter"] < planned.drops:
+        sleep(LOOK_S)
 
 
 def _finish(source: Upstream, finals: Finals, watcher: Watcher) -> None:

@@ -9,6 +9,7 @@
 import asyncio
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -89,6 +90,7 @@ class Upstream:
         self._finish = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), name="upstream", daemon=True)
         self.planned: list[people.PlannedEvent] = []
+        self.stories: Counter[str] = Counter()
         self.sent = 0
         self.arrived = 0
         self.pauses = 0
@@ -145,6 +147,7 @@ class Upstream:
 
     async def _group(self, producer: RecordProducer, group: Group) -> None:
         self.planned += group.events
+        self.stories.update(one.story for one in group.events)
         self.sent += len(group.events)
         reports = [await self._send(producer, _TOPICS[one.kind], one.key, one.body) for one in group.events]
         for report in reports:
