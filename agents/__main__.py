@@ -60,7 +60,7 @@ def _one_line(member: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # noqa: BLE001  # as the docstring says; a role's own errors are told in `worker.run`
-        sys.stderr.write(f"evenpost {member}: {error}\n")
+        sys.stderr.write(f"evenpost {member}: {str(error) or repr(error)}\n")
         sys.exit(_CODES.get(type(error), 1))
 
 

@@ -23,6 +23,7 @@ from confluent_kafka.admin import AdminClient
 
 from streams.runtime.clients import librdkafka
 from streams.runtime.errors import ClusterUnreachableError, MemberTakenError
+from streams.runtime.life.waiting import LIMIT_S, Waiting
 from streams.runtime.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -75,16 +76,28 @@ def was_taken(settings: Settings, member: str) -> None:
     _mark(settings, member).touch()
 
 
-def wait_until_free(settings: Settings, role: str, member: str) -> None:
-    """Where the mark is, wait until the group has nobody of this name.  Raises MemberTakenError."""
+def wait_until_free(settings: Settings, role: str, member: str, *, limit_s: float = LIMIT_S) -> None:
+    """Where the mark is, wait until the group has nobody of this name, and for a broker that can say so.
+
+    Raises MemberTakenError, or ClusterUnreachableError after as long as any start waits for the cluster.
+    """
     mark = _mark(settings, member)
     if not mark.exists():
         return
-    group = f"{settings.kafka.prefix}{role}"
-    deadline = time.monotonic() + FREE_AFTER_SESSIONS * settings.kafka.session_timeout_s
-    while (host := _holder(settings, group, member)) is not None:
-        if time.monotonic() > deadline:
-            raise MemberTakenError(member, f" (on host {host})")
+    group, free_after_s = f"{settings.kafka.prefix}{role}", FREE_AFTER_SESSIONS * settings.kafka.session_timeout_s
+    waiting, deadline = Waiting(limit_s), time.monotonic() + free_after_s
+    while True:
+        try:
+            host = _holder(settings, group, member)
+        except ClusterUnreachableError as error:
+            if waiting.lost(error):
+                raise
+            deadline = time.monotonic() + free_after_s  # sessions run from when the broker is back
+        else:
+            if host is None:
+                break
+            if time.monotonic() > deadline:
+                raise MemberTakenError(member, f" (on host {host})")
         time.sleep(_ASK_S)
     mark.unlink()
 
@@ -95,7 +108,9 @@ def _holder(settings: Settings, group: str, member: str) -> str | None:
     try:
         described = admin.describe_consumer_groups([group])[group].result(_ASK_TIMEOUT_S)
     except KafkaException as error:
-        raise ClusterUnreachableError(settings.kafka.bootstrap, error.args[0].str()) from error
+        raise ClusterUnreachableError(settings.kafka.bootstrap, error.args[0].str() or error.args[0].name()) from error
+    except TimeoutError as error:
+        raise ClusterUnreachableError(settings.kafka.bootstrap, f"not within {_ASK_TIMEOUT_S:.0f} s") from error
     hosts = [str(one.host).lstrip("/") for one in described.members if one.group_instance_id == member]
     return hosts[0] if hosts else None
 

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,19 @@ def test_whose_name_was_taken_waits_until_it_is_free(kafka_bootstrap: str, topic
     asyncio.run(other.leave())
     member_name.wait_until_free(settings, "control", "control-0")
     assert not (tmp_path / "run" / "control-0.taken").exists()
+
+
+def test_whose_name_was_taken_waits_for_a_broker_that_can_tell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A killed broker tells that a name is taken, and is away when its worker is back: no end at the first silence."""
+    monkeypatch.setattr(member_name, "_ASK_TIMEOUT_S", 0.3)
+    settings = Settings(data_dir=tmp_path, kafka=KafkaSettings(bootstrap="127.0.0.1:9"))
+    with member_name.held(settings, "control-0"):
+        member_name.was_taken(settings, "control-0")
+    began = time.monotonic()
+    with pytest.raises(ClusterUnreachableError, match="no Kafka broker answers at .*: "):
+        member_name.wait_until_free(settings, "control", "control-0", limit_s=2)
+    assert time.monotonic() - began >= 2
+    assert (tmp_path / "run" / "control-0.taken").exists()
 
 
 def test_a_worker_without_a_name_has_one_of_its_host() -> None:

@@ -137,15 +137,27 @@ def _told_apart(seen: Evidence) -> Check:
 
 
 def _zombies(seen: Evidence, blows: Sequence[Blow]) -> Check:
-    """What a stopped sender still finished after it went on: one message a connection."""
+    """What a stopped sender still finished after it went on, from IPs that others had taken meanwhile.
+
+    Taken is an IP from which somebody sent on another connection while it stood still: a slot that nobody has fenced is
+    the sender's own until then, however late.
+    """
     faults: list[str] = []
-    finished = 0
+    finished = taken = 0
     stops = [blow for blow in blows if blow.kind == "stop"]
     for blow in stops:
-        after = Counter(one.socket for one in seen.taken if one.socket in blow.open and one.at > blow.until)
+        replaced = {
+            one.socket[0] for one in seen.taken if one.socket not in blow.open and blow.at < one.at <= blow.until
+        }
+        after = Counter(
+            one.socket
+            for one in seen.taken
+            if one.socket in blow.open and one.socket[0] in replaced and one.at > blow.until
+        )
+        taken += len(replaced & {address for address, _ in blow.open})
         finished += after.total()
         faults += [f"{blow.name}: {count} on {socket[0]}:{socket[1]}" for socket, count in after.items() if count > 1]
-    note = f"{finished:,} finished by {len(stops)} senders that went on after they were replaced"
+    note = f"{finished:,} finished by {len(stops)} senders that went on after {taken:,} of their IPs were taken"
     return at_most("R3 zombies beyond one a connection", len(faults), 0, named(faults) or note)
 
 

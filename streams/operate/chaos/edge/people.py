@@ -156,7 +156,10 @@ def _event(number: int, person: _Person, nth: int) -> PlannedEvent:
 def _expected(person: _Person, nth: int) -> frozenset[str]:
     hold = person.mailing.on_uncertain == "hold"
     match person.story:
-        case "unknown" | "spam":
+        case "unknown":
+            # A refusal before any intent was durable leaves nothing but its suppression: the next owner finds that.
+            ends = {"bounced", "suppressed"}
+        case "spam":
             ends = {"bounced"}
         case "suppressed":
             return frozenset({"suppressed"})
@@ -165,7 +168,7 @@ def _expected(person: _Person, nth: int) -> frozenset[str]:
         case "capped":
             ends = {"accepted", "capped"}
         case "given-back":
-            ends = {"capped", "bounced" if nth == 0 else "accepted"}
+            ends = {"capped", *(("bounced", "suppressed") if nth == 0 else ("accepted",))}
         case "leaving":
             # Even the first mail may wait for as long as the request takes; the last is above the cap.  Who sends again
             # and can't any more, as the address is suppressed by then, stays with what nobody knows.

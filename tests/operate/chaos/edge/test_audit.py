@@ -125,6 +125,9 @@ def test_a_zombie() -> None:
     assert [one.connection.port for one in world.found().charged(stop)] == [5]
     more = planned(HOLD, nth=3)
     world.deliver(more, port=5, when=39.2)
+    assert world.failing() == set(), "nobody had taken its IP: the slot was still its own"
+    world.connect(6, opened=37, ended=60)
+    world.deliver(planned(HOLD, nth=4), port=6, when=38)
     assert world.failing() == {"R3 zombies beyond one a connection"}
 
 
