@@ -110,7 +110,7 @@ def _holder(settings: Settings, group: str, member: str) -> str | None:
     except KafkaException as error:
         raise ClusterUnreachableError(settings.kafka.bootstrap, error.args[0].str() or error.args[0].name()) from error
     except TimeoutError as error:
-        raise ClusterUnreachableError(settings.kafka.bootstrap, f"not within {_ASK_TIMEOUT_S:.0f} s") from error
+        raise ClusterUnreachableError(settings.kafka.bootstrap, f"not within {_ASK_TIMEOUT_S:g} s") from error
     hosts = [str(one.host).lstrip("/") for one in described.members if one.group_instance_id == member]
     return hosts[0] if hosts else None
 

@@ -112,7 +112,7 @@ def test_whose_name_was_taken_waits_for_a_broker_that_can_tell(tmp_path: Path, m
     with member_name.held(settings, "control-0"):
         member_name.was_taken(settings, "control-0")
     began = time.monotonic()
-    with pytest.raises(ClusterUnreachableError, match="no Kafka broker answers at .*: "):
+    with pytest.raises(ClusterUnreachableError, match=r"no Kafka broker answers at kafka\.bootstrap"):
         member_name.wait_until_free(settings, "control", "control-0", limit_s=2)
     assert time.monotonic() - began >= 2
     assert (tmp_path / "run" / "control-0.taken").exists()
