@@ -37,7 +37,8 @@ def test_a_worker_stopped_in_its_commit_and_a_killed_broker_change_no_effect(tmp
     figures = told["figures"]
     assert figures["rounds"] == {"broker-kill": 1, "stop-in-commit": 1}
     assert figures["events"] == figures["effects"] == 6_000
-    assert figures["take_overs"] > 0 and figures["samples"] > 20
+    # Each of the 24 partitions' commits is in the log; samples are as many as a broker that was killed answered for.
+    assert figures["take_overs"] > 0 and figures["commits"] >= 24 and figures["samples"] > 5
     assert not left_by(tmp_path)
     assert not list(tmp_path.glob("evenpost-chaos-*"))
 
