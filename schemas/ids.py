@@ -13,6 +13,7 @@ from typing import Any
 import idna
 from aiokafka.partitioner import murmur2
 
+from schemas.events.controls import Control
 from schemas.events.sends import Send
 from schemas.events.upstream import Campaign, Domain, Recipient
 
@@ -81,6 +82,13 @@ def campaign_key(tenant: str, campaign_id: str) -> str:
 def content_key(tenant: str, campaign_id: str, version: str) -> str:
     """`tenant:campaign@hash`, the key of contents."""
     return f"{tenant}:{campaign_id}@{version}"
+
+
+def control_key(control: Control) -> str:
+    """`target/key`, narrowed by `/provider`; of automation with `@rule`, so that it overwrites no operator's word."""
+    narrowed = f"{control.target}/{control.key}" + (f"/{control.provider}" if control.provider else "")
+    author, _, rule = control.by.partition(":")
+    return f"{narrowed}@{rule}" if author == "automation" and rule else narrowed
 
 
 def suppression_key(scope: str, channel: str, reason: str, address: str) -> str:

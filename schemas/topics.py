@@ -13,7 +13,10 @@ from schemas.events import (
     Content,
     Control,
     Delivery,
+    Demand,
+    DomainProvider,
     Egress,
+    Incident,
     Intent,
     Lease,
     Outcome,
@@ -23,6 +26,8 @@ from schemas.events import (
     Suppression,
     SuppressionRequest,
     Tenant,
+    Volume,
+    WarmupDay,
 )
 
 DAY_MS = 86_400_000
@@ -102,10 +107,29 @@ CONTENTS = _compacted(
     max_message_bytes=LARGE_MESSAGE_BYTES,
 )
 CONTROLS = _compacted(
-    "controls", "target/key", Control, "operators, control", "Pause, cancel, suspend; the most restrictive wins."
+    "controls",
+    "target/key, then /provider, @rule",
+    Control,
+    "operators, control",
+    "Pause, cancel, suspend; the most restrictive wins.",
 )
 CONDITIONS = _compacted("conditions", "slot/provider", Condition, "sender", "What senders learn of their slots.")
 LEASES = _compacted("leases", "gate partition", Lease, "control", "What each dealer may spend; they expire.")
+DEMANDS = _compacted("demands", "gate partition", Demand, "gate", "What each dealer would deal if it had the credit.")
+WARMUPS = _compacted("warmups", "slot/provider", WarmupDay, "control", "What warming IPs may send today.")
+VOLUMES = _compacted(
+    "volumes", "scope/key/begin", Volume, "control", "What went in each span, kept for as long as it is compared with."
+)
+DOMAINS = _compacted("domains", "domain", DomainProvider, "sender", "Providers of domains, by their MX hosts.")
+INCIDENTS = Topic(
+    name="incidents",
+    key="scope/key",
+    width="one",
+    retention_ms=30 * DAY_MS,
+    owner="control",
+    events=(Incident,),
+    summary="Each firing of automation and surge detection, with its evidence.",
+)
 SUPPRESSIONS = _compacted(
     "suppressions",
     "scope/channel/reason/address id",
@@ -229,6 +253,11 @@ TOPICS: tuple[Topic, ...] = (
     CONTROLS,
     CONDITIONS,
     LEASES,
+    DEMANDS,
+    WARMUPS,
+    VOLUMES,
+    DOMAINS,
+    INCIDENTS,
     SUPPRESSION_REQUESTS,
     SUPPRESSIONS,
     RECIPIENTS_TRANSACTIONAL,

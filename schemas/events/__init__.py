@@ -6,6 +6,7 @@ from schemas.events.fields import Kind
 from schemas.events.journal import Checkpoint, Intent, Lane, Outcome
 from schemas.events.sends import Return, Send
 from schemas.events.suppressions import Suppression, SuppressionReason, SuppressionRequest
+from schemas.events.traffic import Demand, DomainProvider, Incident, Volume, WarmupDay
 from schemas.events.upstream import (
     Address,
     Campaign,
@@ -15,8 +16,10 @@ from schemas.events.upstream import (
     Domain,
     Egress,
     Recipient,
+    SendWindow,
     Tenant,
     Via,
+    Warmup,
 )
 
 __all__ = [
@@ -31,10 +34,13 @@ __all__ = [
     "Control",
     "Delivery",
     "DeliveryType",
+    "Demand",
     "Destination",
     "DkimKey",
     "Domain",
+    "DomainProvider",
     "Egress",
+    "Incident",
     "Intent",
     "Kind",
     "Lane",
@@ -44,9 +50,13 @@ __all__ = [
     "Return",
     "Rule",
     "Send",
+    "SendWindow",
     "Suppression",
     "SuppressionReason",
     "SuppressionRequest",
     "Tenant",
     "Via",
+    "Volume",
+    "Warmup",
+    "WarmupDay",
 ]

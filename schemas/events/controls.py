@@ -41,11 +41,18 @@ class Content(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Control(msgspec.Struct, frozen=True, kw_only=True):
-    """An operator's or automation's word on a campaign, a slot or a tenant; the most restrictive wins."""
+    """An operator's or automation's word on a campaign, a slot or a tenant; the most restrictive wins.
+
+    `provider` narrows a slot's or a tenant's to that provider.  `slow_to`: not stopped, but slowed to that part of its
+    rate; who does not know the field stops it, which is safe.  `by` is `operator`, a person's name, or
+    `automation:<rule>`: each rule's word has a key of its own (`schemas.ids.control_key`), so none undoes another's.
+    """
 
     target: Literal["campaign", "slot", "tenant"]
     key: str
+    provider: str | None = None
     state: Literal["paused", "cancelled", "suspended"]
+    slow_to: Annotated[float, Meta(gt=0, lt=1)] | None = None
     by: str
     reason: str
     at: Timestamp
@@ -53,19 +60,34 @@ class Control(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Condition(msgspec.Struct, frozen=True, kw_only=True):
-    """What a sender learned of one slot at one provider."""
+    """What a sender learned of one slot at one provider.
+
+    `rate_per_s` is what the slot may send there now, as learned from its replies, `limit_per_s` what is configured;
+    None = no limit.  `evidence` is the reply that the latest change rests on.
+    """
 
     slot: Slot
     provider: str
     health: Literal["good", "throttled", "blocked"]
     at: Timestamp
     until: Timestamp | None = None
+    rate_per_s: Annotated[float, Meta(ge=0)] | None = None
+    limit_per_s: Annotated[float, Meta(ge=0)] | None = None
+    evidence: str = ""
 
 
 class Lease(msgspec.Struct, frozen=True, kw_only=True):
-    """What one gate partition may spend until it expires: sends a second for each paced campaign."""
+    """What one gate partition may spend until it expires, in sends a second.
+
+    `pace_per_s`: by paced campaign (`tenant:campaign`).  `capacity_per_s`: of marketing mail by `pool/provider`, so
+    that no more is queued than leaves within seconds; `per_pool_s` by pool, all providers together.  What is not named
+    gets nothing.  `held`: slots that are dealt nothing now, since their sender stands still.
+    """
 
     gate_partition: int
     issued_at: Timestamp
     expires_at: Timestamp
     pace_per_s: dict[str, float]
+    capacity_per_s: dict[str, float] = msgspec.field(default_factory=dict)
+    per_pool_s: dict[str, float] = msgspec.field(default_factory=dict)
+    held: tuple[Slot, ...] = ()

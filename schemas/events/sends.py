@@ -29,6 +29,7 @@ class Send(msgspec.Struct, frozen=True, kw_only=True):
     The source coordinates are those of the recipient event as upstream wrote it.  `weights_version` names the slots and
     weights that it was dealt over; 0 = it kept its slot and is no part of an even sequence.  `in_doubt`: an attempt
     before may have reached the person (`on_uncertain` "resend"), so its place under the caps is never given back.
+    `timezone` is the recipient's, as upstream gave it; empty = its tenant's.
     """
 
     send_id: SendId
@@ -57,6 +58,7 @@ class Send(msgspec.Struct, frozen=True, kw_only=True):
     source_offset: int
     views: Views = Views()
     in_doubt: bool = False
+    timezone: str = ""
 
 
 class Return(msgspec.Struct, frozen=True, kw_only=True):

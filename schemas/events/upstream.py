@@ -48,8 +48,32 @@ class Cap(msgspec.Struct, frozen=True, kw_only=True):
     per: Annotated[str, Meta(pattern=r"^[1-9][0-9]{0,4}[smhdw]$(?!\n)", description="A number and s, m, h, d or w.")]
 
 
+class SendWindow(msgspec.Struct, frozen=True, kw_only=True):
+    """When mail may go, in the recipient's own time: from `opens` to before `closes`, on these days (0 = Monday).
+
+    `closes` not after `opens` is past midnight, on the day after; equal = the whole day.  Outside of it a mail waits
+    (`later`) or ends as `expired` (`drop`).
+    """
+
+    opens: Annotated[str, Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$(?!\n)", description="HH:MM")]
+    closes: Annotated[str, Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$(?!\n)", description="HH:MM")]
+    days: Annotated[tuple[Annotated[int, Meta(ge=0, le=6)], ...], Meta(min_length=1, max_length=7)] = (
+        0,
+        1,
+        2,
+        3,
+        4,
+        5,
+        6,
+    )
+    outside: Literal["later", "drop"] = "later"
+
+
 class Tenant(msgspec.Struct, frozen=True, kw_only=True):
-    """A client of the pool: what it may send from, how often, and its share."""
+    """A client of the pool: what it may send from, how often, and its share.
+
+    `window` holds for its marketing mail, where a campaign names none of its own.
+    """
 
     tenant: TenantId
     name: Annotated[str, Meta(min_length=1, max_length=200)]
@@ -57,6 +81,7 @@ class Tenant(msgspec.Struct, frozen=True, kw_only=True):
     caps: tuple[Cap, ...] = ()
     weight: Weight = 1.0
     timezone: Annotated[str, Meta(description="IANA name, the default for its recipients.")] = "UTC"
+    window: SendWindow | None = None
 
 
 class Via(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,6 +93,14 @@ class Via(msgspec.Struct, frozen=True, kw_only=True):
     port: Annotated[int, Meta(ge=1, le=65535)] | None = None
 
 
+class Warmup(msgspec.Struct, frozen=True, kw_only=True):
+    """How a new IP gets known: so many mails to each provider on the first day, times `factor` each good day after."""
+
+    started_at: Timestamp
+    initial_per_day: Annotated[int, Meta(ge=1, le=10_000_000)] = 50
+    factor: Annotated[float, Meta(gt=1.0, le=10.0)] = 1.5
+
+
 class Egress(msgspec.Struct, frozen=True, kw_only=True):
     """A slot: one sending IP.  `drained` takes no new mail and gives back what waits; `spare` was never used."""
 
@@ -77,6 +110,7 @@ class Egress(msgspec.Struct, frozen=True, kw_only=True):
     ehlo: Annotated[str, Meta(min_length=1, max_length=253, description="RFC 5321 4.1.1.1: the IP's own name.")]
     weight: Weight = 1.0
     state: Literal["active", "drained", "suspended", "spare"] = "active"
+    warmup: Warmup | None = None
 
 
 class Address(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,6 +140,7 @@ class Campaign(msgspec.Struct, frozen=True, kw_only=True):
     cap_class: Annotated[str, Meta(min_length=1, max_length=60)] | None = None
     on_uncertain: OnUncertain = "hold"
     pool: Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,40}$(?!\n)")] = "shared"
+    window: SendWindow | None = None
 
 
 class Destination(msgspec.Struct, frozen=True, kw_only=True):

@@ -184,7 +184,7 @@ def _key_of(event: Any) -> str | None:
         case Egress():
             return str(event.slot)
         case Control():
-            return f"{event.target}/{event.key}"
+            return ids.control_key(event)
         case Suppression():
             return ids.suppression_key(event.scope, event.channel, event.reason, event.address_id)
         case _:
