@@ -27,9 +27,10 @@ class Send(msgspec.Struct, frozen=True, kw_only=True):
 
     `deal` counts dealings of this send id, `attempt` its SMTP transactions so far.  `created_at` is the Date header.
     The source coordinates are those of the recipient event as upstream wrote it.  `weights_version` names the slots and
-    weights that it was dealt over; 0 = it kept its slot and is no part of an even sequence.  `in_doubt`: an attempt
-    before may have reached the person (`on_uncertain` "resend"), so its place under the caps is never given back.
-    `timezone` is the recipient's, as upstream gave it; empty = its tenant's.
+    weights that it was dealt over, `turn` counts the deals of its gate partition, pool and provider, from 1 and without
+    gaps; both 0 = it kept its slot and is no part of an even sequence.  `in_doubt`: an attempt before may have reached
+    the person (`on_uncertain` "resend"), so its place under the caps is never given back.  `timezone` is the
+    recipient's, as upstream gave it; empty = its tenant's.
     """
 
     send_id: SendId
@@ -59,6 +60,7 @@ class Send(msgspec.Struct, frozen=True, kw_only=True):
     views: Views = Views()
     in_doubt: bool = False
     timezone: str = ""
+    turn: Annotated[int, Meta(ge=0)] = 0
 
 
 class Return(msgspec.Struct, frozen=True, kw_only=True):

@@ -126,9 +126,9 @@ class Settling:
 
     def _deal(self, case: Case, goes: Goes, weights: Weights, now: datetime, *, keep_slot: bool) -> Dealt:
         send, campaign, offsets = case.send, goes.campaign, self._world.offsets
-        slot, version = send.slot, 0  # a retry on its own IP is no new deal: version 0 keeps it out of the bound
+        slot, version, turn = send.slot, 0, 0  # a retry on its own IP is no new deal: 0 keeps it out of the bound
         if not keep_slot or all(slot != one for one, _ in weights):
-            slot, version = self._slots.deal(campaign.pool, send.provider, weights)
+            slot, version, turn = self._slots.deal(campaign.pool, send.provider, weights)
         dealt = msgspec.structs.replace(
             send,
             content=send.content if goes.content is None else goes.content.version,
@@ -138,6 +138,7 @@ class Settling:
             slot=slot,
             gate_partition=self._partition,
             weights_version=version,
+            turn=turn,
             due=now,
             expire_at=goes.expire_at,
             on_uncertain=campaign.on_uncertain,

@@ -34,11 +34,12 @@ FOLD_EVERY = 1 << 16
 
 
 class _Saved(msgspec.Struct, frozen=True, array_like=True):
-    """A dealer at rest: its lags in units of one share's total."""
+    """A dealer at rest: its lags in units of one share's total, and how many deals it has made."""
 
     seed: str
     weights: Weights
     lags: list[int]
+    turns: int = 0
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -113,6 +114,7 @@ class Dealer:
         """`seed` fixes the phase and the order of ties; `lags` continue an earlier dealer's, slot by slot."""
         _check(weights)
         self._seed = seed
+        self._turns_before = 0  # deals before the last fold
         self._start(weights, lags)
 
     def _start(self, weights: Weights, lags: Sequence[int] | None) -> None:
@@ -137,6 +139,7 @@ class Dealer:
         """Count from zero again, with what was dealt kept in the lags."""
         total = self._total
         if deals:
+            self._turns_before += deals
             moved = zip(self._lags, self._shares, counts, strict=True)
             self._lags = [lag + share * deals - count * total for lag, share, count in moved]
         self._deals = 0
@@ -150,6 +153,11 @@ class Dealer:
         """Put the slot's next send where it waits for its release."""
         release = (self._counts[index] * self._total - self._lags[index]) // self._shares[index]
         heapq.heappush(self._upcoming, (release, index))
+
+    @property
+    def turns(self) -> int:
+        """How many deals were made, ever: under all weights, before and after restarts."""
+        return self._turns_before + self._deals
 
     def deal(self, weights: Weights) -> int:
         """The slot of the next send, among `weights`: (slot, weight) pairs, by slot, each weight above zero."""
@@ -191,13 +199,15 @@ class Dealer:
     def to_bytes(self) -> bytes:
         """All that is needed to continue exactly."""
         lags = self._lags_by_slot()
-        return _encode(_Saved(self._seed, self._weights, [lags[slot] for slot, _ in self._weights]))
+        return _encode(_Saved(self._seed, self._weights, [lags[slot] for slot, _ in self._weights], self.turns))
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
         """Continue where `to_bytes` stood.  Raises msgspec.MsgspecError when the bytes are no dealer's."""
         saved = _decode(data)
-        return cls(saved.seed, saved.weights, saved.lags)
+        dealer = cls(saved.seed, saved.weights, saved.lags)
+        dealer._turns_before = saved.turns
+        return dealer
 
 
 def _scaled(weights: Weights) -> list[int]:

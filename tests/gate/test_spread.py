@@ -24,15 +24,18 @@ def test_each_provider_is_even_across_restarts() -> None:
     """Restarts after every few deals leave no trace in the sequence of any provider."""
     scene, chance = scene_of("restarts")
     dealt: dict[str, list[int]] = {}
+    turns: dict[str, list[int]] = {}
     for number in range(600):
         domain = chance.choices(list(DOMAINS), [5, 4, 1])[0]
         (send,) = scene.ask(f"u{number}", to={"address": f"u{number}@{domain}"}).sends
         dealt.setdefault(send.provider, []).append(send.slot)
+        turns.setdefault(send.provider, []).append(send.turn)
         if chance.random() < 0.3:
             scene.restarted()
     assert dealt.keys() == set(DOMAINS.values())
-    for slots in dealt.values():
+    for provider, slots in dealt.items():
         assert worst_window_deviation(slots, dict(enumerate(WEIGHTS))) < WINDOW_BOUND
+        assert turns[provider] == list(range(1, len(slots) + 1))
 
 
 def test_a_saved_dealer_is_caught_up_with(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,6 +60,7 @@ def test_retries_on_their_own_ip_stay_out_of_the_deal() -> None:
             scene.give(chance.choice(["retry", "parked", "drained"]), send)
             dealt += scene.release().sends
     slots = [send.slot for send in dealt if send.weights_version]
+    assert [send.turn for send in dealt if send.turn] == list(range(1, len(slots) + 1))
     assert len(slots) > 300
     assert worst_window_deviation(slots, dict(enumerate(WEIGHTS))) < WINDOW_BOUND
 

@@ -46,6 +46,7 @@ def test_a_restart_changes_nothing(weights: Weights, cuts: list[int], seed: str)
         pieces += dealt(dealer, weights, cut)
         dealer = Dealer.from_bytes(dealer.to_bytes())
     assert pieces == whole
+    assert dealer.turns == len(whole)
 
 
 @given(

@@ -103,15 +103,14 @@ def _spread(evidence: Evidence) -> Check:
 def dealt(evidence: Evidence) -> dict[Group, list[Send]]:
     """The sends that were dealt anew, in the order of their dealing, by gate partition, pool and provider.
 
-    A retry on its own IP is none of them (weights version 0).  Within one transaction of the gate all sends have the
-    same time; transactional events are decided first, each kind in the order of its offsets.
+    A retry on its own IP is none of them (weights version 0).
     """
     groups: dict[Group, list[Send]] = defaultdict(list)
     for send in evidence.sends:
         if send.weights_version:
             groups[(send.gate_partition, send.pool, send.provider)].append(send)
     for sends in groups.values():
-        sends.sort(key=lambda send: (send.queued_at, send.kind != "transactional", send.source_offset))
+        sends.sort(key=lambda send: send.turn)
     return groups
 
 

@@ -53,8 +53,8 @@ def send(event: PlannedEvent, slot: int) -> Send:
         send_id=send_id(event), tenant=tenant, campaign_id=campaign, kind=event.kind, recipient_id="r",
         to=Destination(address="a@docomo.example"), variables={}, content="", created_at=AT,
         queued_at=AT + timedelta(seconds=event.number), deal=1, attempt=0, pool="shared", slot=slot,
-        gate_partition=0, weights_version=7, due=AT, expire_at=AT, provider="docomo", on_uncertain="hold",
-        cap_class=None, source_topic=topic, source_partition=partition, source_offset=offset,
+        gate_partition=0, weights_version=7, turn=event.number + 1, due=AT, expire_at=AT, provider="docomo",
+        on_uncertain="hold", cap_class=None, source_topic=topic, source_partition=partition, source_offset=offset,
     )  # fmt: skip
 
 
