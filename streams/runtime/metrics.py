@@ -42,6 +42,7 @@ LABELS: Final[dict[str, str]] = {
     "class": "the classes in streams/delivery/replies.toml and streams/delivery/outcomes.py",
     "lane": "transactional, marketing",
     "state": "compiled, refused",
+    "duty": "the duties in agents/control/",
     "reason": "the reasons of a suppression",
     "oddity": "forwarded, replayed, returns_ignored, rows_lost",
 }
@@ -287,6 +288,12 @@ ACTIVE = _gauge(
     "evenpost_control_active",
     "1 where this control worker is the one that compiles and leases, 0 where it stands by.",
     "0 on all for a minute: nothing is compiled, paced campaigns stand still; start a control worker.",
+)
+DUTY_FAILURES = _counter(
+    "evenpost_duty_failures_total",
+    "Turns of a duty of control (docs/sres.md) that failed; the next turn tries again.",
+    "Any: a bug, or a broker that was away; the worker's log has the traceback.",
+    "duty",
 )
 CONTENTS = _counter(
     "evenpost_contents_total",
