@@ -314,7 +314,7 @@ class Session:
 
             def durable(told: "asyncio.Future[int]") -> None:
                 if not told.cancelled() and told.exception() is None:
-                    points.reach("after-outcome")
+                    points.reach("after-outcome", send_id=outcome.send_id)
 
             self._outbox.fact(self._words.fact(outcome)).add_done_callback(durable)
 

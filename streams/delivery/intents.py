@@ -67,6 +67,11 @@ class SendWitness:
         self._handed_over = 0.0
         self._durable: asyncio.Future[int] | None = None
 
+    @property
+    def send_id(self) -> str:
+        """Which send it is."""
+        return self._send.send_id
+
     def mail_goes(self, connection: str) -> None:
         """Hand the intent over."""
         self._connection = connection

@@ -34,6 +34,10 @@ _LONE_DOT: Final = b".\r\n"
 class Witness(Protocol):
     """Who has a say in one send's transactions.  What it raises ends the transaction: nothing is delivered."""
 
+    @property
+    def send_id(self) -> str:
+        """Which send it is, for who dies on it."""
+
     def mail_goes(self, connection: str) -> None:
         """The envelope is written next, on the connection of that label; again where the send gets another one."""
 
@@ -83,21 +87,22 @@ async def deliver(
     refusal = _unsendable(connection, envelope_from, envelope_to, len(data))
     if refusal is not None:
         return refusal
-    transaction = _Transaction(connection, points)
+    send_id = "" if witness is None else witness.send_id
+    transaction = _Transaction(connection, points, send_id)
     connection.transactions += 1
     try:
         if points is not None:
-            points.reach("before-intent")
+            points.reach("before-intent", send_id=send_id)
         if witness is not None:
             witness.mail_goes(connection.label)
         await transaction.envelope(envelope_from, envelope_to, len(data))
         if transaction.refused is None:
             if points is not None:
-                points.reach("after-mail")
+                points.reach("after-mail", send_id=send_id)
             if witness is not None:
                 await witness.before_dot()
             if points is not None:
-                points.reach("after-intent")
+                points.reach("after-intent", send_id=send_id)
             await transaction.message(body)
     except WireError as fault:
         if transaction.refused is None:
@@ -155,9 +160,10 @@ def _own(connection: Connection, class_: str, enhanced: str, text: str) -> Resul
 class _Transaction:
     """Where one transaction stands: its stage, the first refusal, the final reply."""
 
-    def __init__(self, connection: Connection, points: Points | None) -> None:
+    def __init__(self, connection: Connection, points: Points | None, send_id: str) -> None:
         self.connection = connection
         self._points = points
+        self._send_id = send_id
         self.refused: tuple[Stage, RawReply] | None = None
         self._stage: Stage = "mail"
         self._accepted: RawReply | None = None
@@ -221,12 +227,12 @@ class _Transaction:
         if self._points is not None and self._points.is_due("mid-body"):
             wire.write(body[: len(body) // 2], replies=0)
             await wire.drain(settings.block_timeout_s)
-            self._points.strike()
+            self._points.strike(send_id=self._send_id)
         wire.write(body, replies=1)  # raises where the connection ended meanwhile: then no byte of it was written
         self._stage = "dot"
         await wire.drain(settings.block_timeout_s)
         if self._points is not None and not wire.unsent:
-            self._points.reach("after-dot")
+            self._points.reach("after-dot", send_id=self._send_id)
         reply = await wire.reply(settings.final_timeout_s)
         if wire.unsent:  # an answer to what was not yet said: the rest of the message would be read as commands
             wire.abort()
@@ -234,7 +240,7 @@ class _Transaction:
                 raise ProtocolError("the receiver accepted the message before its end")
         if _positive(reply.code):
             if self._points is not None:
-                self._points.reach("after-250")
+                self._points.reach("after-250", send_id=self._send_id)
             self._accepted = reply
             return
         self._refuse("dot", reply)

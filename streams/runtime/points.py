@@ -16,6 +16,8 @@ A send's points, in the order in which it gets to them:
 `after-mail` stands before `after-intent`, as the intent is awaited when there is a 354: an answer from the broker
 within a millisecond is waited for while the receiver takes tens of them.  The warehouse has `mid-insert`: ClickHouse is
 at work on a block.
+
+The last word of a process that dies at a send's point names that send.
 """
 
 import os
@@ -79,14 +81,14 @@ class Points:
         self._left -= 1
         return self._left == 0
 
-    def reach(self, point: Point) -> None:
-        """Come to the point, and no further when it is due."""
+    def reach(self, point: Point, *, send_id: str) -> None:
+        """Come to a send's point, and no further when it is due."""
         if self.is_due(point):
-            self.strike()
+            self.strike(send_id=send_id)
 
-    def strike(self) -> NoReturn:
-        """End this process as a power cut would: no handler, no buffer, no goodbye."""
-        log.warning("kills itself", point=self._point)
+    def strike(self, **whose: str) -> NoReturn:
+        """End this process as a power cut would: no handler, no buffer, no goodbye; `whose` point it was is said."""
+        log.warning("kills itself", point=self._point, **whose)
         os.kill(os.getpid(), signal.SIGKILL)
         raise AssertionError("a process survived its SIGKILL")
 

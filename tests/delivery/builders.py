@@ -24,6 +24,8 @@ TLS = opportunistic_tls()
 class Witness:
     """A witness that notes the labels of connections and does what a test asks for before the dot."""
 
+    send_id = "5e" * 16
+
     def __init__(self, *, before_dot: Callable[[], None] = lambda: None) -> None:
         self.labels: list[str] = []
         self._before_dot = before_dot

@@ -15,6 +15,8 @@ from streams.runtime import logs
 from streams.runtime.points import Points
 from tests.delivery.builders import MESSAGE, RECIPIENT, SENDER, TLS, smtp_settings
 
+SEND_ID = "5e" * 16
+
 
 def tell(word: str) -> None:
     """Say it before anything else can happen."""
@@ -23,6 +25,8 @@ def tell(word: str) -> None:
 
 class Telling:
     """A witness that tells what it hears."""
+
+    send_id = SEND_ID
 
     def mail_goes(self, _: str) -> None:
         """The intent would be handed over here."""

@@ -46,10 +46,12 @@ def run(program: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_strike_is_a_sigkill_and_says_so() -> None:
-    """No handler runs; the log says which point it was."""
-    ended = run("try:\n    Points('after-250').reach('after-250')\nfinally:\n    print('end', flush=True)")
+    """No handler runs; the log says which point it was, and of which send."""
+    ended = run(
+        "try:\n    Points('after-250').reach('after-250', send_id='5e')\nfinally:\n    print('end', flush=True)"
+    )
     assert (ended.returncode, ended.stdout) == (-9, "")
-    assert "point=after-250" in ended.stderr
+    assert "point=after-250 send_id=5e" in ended.stderr
 
 
 def test_work_is_struck_in_its_middle() -> None:

@@ -12,7 +12,8 @@ class Blow(msgspec.Struct, frozen=True, kw_only=True):
     """`at` and `until` in epoch seconds: from the blow to the moment when what was struck was started or continued.
 
     `open`: the connections of a stopped process, as the operating system showed them meanwhile (of a killed one the
-    receiver tells).  `replaced`: others sent from its IPs meanwhile.
+    receiver tells).  `replaced`: others sent from its IPs meanwhile.  `send_id`: the send at whose point the process
+    died, by its own last word.
     """
 
     number: int
@@ -21,6 +22,7 @@ class Blow(msgspec.Struct, frozen=True, kw_only=True):
     member: str
     at: float
     until: float
+    send_id: str = ""
     open: frozenset[Socket] = frozenset()
     replaced: bool = False
     missed: str = ""  # why it could not be done

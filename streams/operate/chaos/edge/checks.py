@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from streams.operate.chaos.edge import scene
+from streams.operate.chaos.edge import known, scene
 from streams.operate.chaos.edge.blows import Blow
 from streams.operate.chaos.edge.causes import RECEIVER, Found
 from streams.operate.chaos.edge.people import EDITIONS, PlannedEvent
@@ -30,6 +30,7 @@ def of_evidence(planned: Sequence[PlannedEvent], seen: Evidence, blows: Sequence
         _one_each(found),
         _same_bytes(seen),
         _told_apart(seen),
+        *known.of_journal(seen, blows, found),
         _zombies(seen, blows),
         _stalled(seen, found),
         _dropped(planned, seen),

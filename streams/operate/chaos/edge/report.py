@@ -6,6 +6,7 @@ from typing import Final
 from rich.console import Console, RenderableType
 from rich.table import Table
 
+from streams.operate.chaos.edge import known
 from streams.operate.chaos.edge.blows import Blow
 from streams.operate.chaos.edge.causes import RECEIVER, Found
 from streams.operate.chaos.edge.run import Survived
@@ -22,7 +23,7 @@ def show(console: Console, found: Survived) -> None:
 def _blows(found: Survived) -> RenderableType:
     table = tables.titled("What came of the blows: at most one message for each connection that was open")
     table.add_column("blow", no_wrap=True)
-    for name in ("times", "open", "in a message", "hold: uncertain", "resend: twice"):
+    for name in ("times", "open", "in a message", "hold: uncertain", "resend: twice", "of its send"):
         table.add_column(name, justify="right", no_wrap=True)
     for point in sorted({blow.point for blow in found.blows if blow.point}):
         _row(table, f"kill, {point}", [blow for blow in found.blows if blow.point == point], found.found)
@@ -30,7 +31,7 @@ def _blows(found: Survived) -> RenderableType:
         _row(table, name, [blow for blow in found.blows if blow.kind == kind], found.found)
     what = [one.what for one in found.found.charges if one.cause == RECEIVER]
     cells = (str(what.count("uncertain")), str(what.count("duplicate")))
-    table.add_row("receiver dropped the connection", str(found.figures["dropped_after_the_dot"]), "", "", *cells)
+    table.add_row("receiver dropped the connection", str(found.figures["dropped_after_the_dot"]), "", "", *cells, "")
     return table
 
 
@@ -44,6 +45,7 @@ def _row(table: Table, name: str, blows: Sequence[Blow], found: Found) -> None:
         name,
         *(str(count) for count in (len(blows), len(ended), inside)),
         *(str(charged.count(what)) for what in ("uncertain", "duplicate")),
+        str(sum(len(known.own(blow, found)) for blow in blows)) if blows[0].point else "",
     )
 
 

@@ -16,7 +16,7 @@ import msgspec
 import psutil
 
 from streams.operate.chaos.crew import Crew
-from streams.operate.chaos.edge import causes, checks, people, scene, stage, upstream, witnesses
+from streams.operate.chaos.edge import causes, checks, known, people, scene, stage, upstream, witnesses
 from streams.operate.chaos.edge.blows import Blow
 from streams.operate.chaos.edge.causes import Found
 from streams.operate.chaos.edge.following import Finals
@@ -180,6 +180,7 @@ def _figures(planned: Plan, source: Upstream, seen: Evidence, blows: Sequence[Bl
                 "open_connections": sum(len(found.open[blow.number]) for blow in of_point),
                 "uncertain": sum(len(found.charged(blow, what="uncertain")) for blow in of_point),
                 "duplicates": sum(len(found.charged(blow, what="duplicate")) for blow in of_point),
+                "duplicates_of_its_send": sum(len(known.own(blow, found)) for blow in of_point),
             }
             for point in dict.fromkeys(blow.point for blow in blows if blow.point)
             if (of_point := [blow for blow in blows if blow.point == point])

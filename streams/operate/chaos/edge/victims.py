@@ -26,6 +26,7 @@ _POLL_S: Final = 0.05
 # What a process says right before its own SIGKILL (streams.runtime.points), and how long we may take to notice (s).
 _DIES: Final = b"kills itself"
 _TIMESTAMP: Final = re.compile(rb"timestamp=(\S+)")
+_SEND: Final = re.compile(rb" send_id=(\w+)")
 _LAST_WORDS: Final = 50
 _NOTICED_S: Final = 10.0
 
@@ -91,12 +92,12 @@ class Victims:
                 self._crew.kill(name)
                 break
             time.sleep(_POLL_S)
-        at = self._died_at(name)
+        at, send_id = self._last_word(name)
         if not missed and code != -signal.SIGKILL:
             missed = f"ended with {code} before {kill.armed}"
         if kill.away_s:
             self._giving_up.wait(kill.away_s)
-        self._struck(kind="kill", point=kill.point, member=name, at=at, missed=missed)
+        self._struck(kind="kill", point=kill.point, member=name, at=at, send_id=send_id, missed=missed)
 
     # ── stops and the broker, one after the other ────────────────────────────────────────────────────────────────────
 
@@ -157,13 +158,17 @@ class Victims:
 
     # ── notes ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _died_at(self, name: str) -> float:
-        """The moment of its death (epoch s) by its own last word, which is closer than when we noticed."""
+    def _last_word(self, name: str) -> tuple[float, str]:
+        """The moment of its death (epoch s), which is closer than when we noticed, and the send on which it died."""
         noticed = time.time()
         lines = self._crew.log_file(name).read_bytes().splitlines()[-_LAST_WORDS:]
-        said = [match[1].decode() for line in lines if _DIES in line and (match := _TIMESTAMP.match(line))]
-        died = datetime.fromisoformat(said[-1]).timestamp() if said else noticed
-        return died if noticed - died < _NOTICED_S else noticed
+        said = [(line, match[1].decode()) for line in lines if _DIES in line and (match := _TIMESTAMP.match(line))]
+        if said:
+            line, at = said[-1]
+            died, send = datetime.fromisoformat(at).timestamp(), _SEND.search(line)
+            if noticed - died < _NOTICED_S:
+                return died, send[1].decode() if send else ""
+        return noticed, ""
 
     def _sockets(self, pid: int) -> frozenset[Socket]:
         """The process's connections to the receiver, by their local end."""
@@ -182,6 +187,7 @@ class Victims:
         at: float,
         until: float | None = None,
         point: str = "",
+        send_id: str = "",
         sockets: frozenset[Socket] = frozenset(),
         replaced: bool = False,
         missed: str = "",
@@ -194,6 +200,7 @@ class Victims:
                 member=member,
                 at=at,
                 until=time.time() if until is None else until,
+                send_id=send_id,
                 open=sockets,
                 replaced=replaced,
                 missed=missed,

@@ -66,7 +66,19 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True):
     send_id: str
     deal: int
     slot: int
+    offset: int
     port: int
+    at: float
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """An outcome of the journal; `at` is when it was handed over to Kafka, also where an older one is said again."""
+
+    send_id: str
+    deal: int
+    slot: int
+    offset: int
+    final: bool
     at: float
 
 
@@ -88,7 +100,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     asked: tuple[Asked, ...]
     told: tuple[Told, ...]
     intents: tuple[Intent, ...]
-    outcomes: frozenset[tuple[str, int]]  # (send id, deal) with an outcome in the journal
+    outcomes: tuple[Outcome, ...]
     entered: Mapping[tuple[str, str], float]  # scope, address id -> when its suppression was on the topic
     taken: tuple[Taken, ...]
     connections: tuple[Ended, ...]
@@ -105,19 +117,19 @@ def gather(settings: Settings, receiver: Receiver) -> Evidence:
         told.append(_told(record.body))
         records[record.partition].append(record.offset)
     intents: list[Intent] = []
-    outcomes: set[tuple[str, int]] = set()
+    outcomes: list[Outcome] = []
     for record in _read(settings, "journal", isolation="read_uncommitted"):
         body = record.body
         if body["entry"] == "intent":
-            intents.append(_intent(record.partition, body))
+            intents.append(_intent(record))
         elif body["entry"] == "outcome":
-            outcomes.add((body["send_id"], body["deal"]))
+            outcomes.append(_outcome(record))
     rows, ends = warehouse(settings)
     return Evidence(
         asked=tuple(_asked(settings)),
         told=tuple(told),
         intents=tuple(intents),
-        outcomes=frozenset(outcomes),
+        outcomes=tuple(outcomes),
         entered=_entered(settings),
         taken=tuple(_taken(read_log(receiver.log))),
         connections=(),
@@ -173,14 +185,28 @@ def _told(body: Any) -> Told:
     )
 
 
-def _intent(partition: int, body: Any) -> Intent:
+def _intent(record: "_Record") -> Intent:
+    body = record.body
     port = _PORT.search(body["connection"])
     return Intent(
         send_id=body["send_id"],
         deal=body["deal"],
-        slot=partition,
+        slot=record.partition,
+        offset=record.offset,
         port=int(port[1]) if port else 0,
         at=datetime.fromisoformat(body["at"]).timestamp(),
+    )
+
+
+def _outcome(record: "_Record") -> Outcome:
+    body = record.body
+    return Outcome(
+        send_id=body["send_id"],
+        deal=body["deal"],
+        slot=record.partition,
+        offset=record.offset,
+        final=body["delivery"]["final"],
+        at=record.at,
     )
 
 

@@ -18,7 +18,7 @@ import msgspec
 from streams.operate.chaos.edge import causes, checks, people, scene
 from streams.operate.chaos.edge.blows import Blow
 from streams.operate.chaos.edge.people import PlannedEvent
-from streams.operate.chaos.edge.witnesses import Asked, Evidence, Intent, Taken, Told
+from streams.operate.chaos.edge.witnesses import Asked, Evidence, Intent, Outcome, Taken, Told
 from streams.operate.simulator import Ended
 
 SEED: Final = 5
@@ -50,11 +50,13 @@ class World:
     asked: list[Asked] = field(default_factory=list)
     told: list[Told] = field(default_factory=list)
     intents: list[Intent] = field(default_factory=list)
+    outcomes: list[Outcome] = field(default_factory=list)
     taken: list[Taken] = field(default_factory=list)
     connections: list[Ended] = field(default_factory=list)
     blows: list[Blow] = field(default_factory=list)
     entered: dict[tuple[str, str], float] = field(default_factory=dict)
     _offsets: Any = field(default_factory=count)
+    _journal: Any = field(default_factory=count)
 
     def ask(self, event: PlannedEvent) -> str:
         """Upstream asks for it; its send id."""
@@ -87,7 +89,16 @@ class World:
     def intend(self, event: PlannedEvent, *, port: int, when: float) -> None:
         """An intent on a connection of slot 0."""
         send_id = f"{event.number:032x}"
-        self.intents.append(Intent(send_id=send_id, deal=1, slot=0, port=port, at=at(when).timestamp()))
+        self.intents.append(
+            Intent(send_id=send_id, deal=1, slot=0, offset=next(self._journal), port=port, at=at(when).timestamp())
+        )
+
+    def know(self, event: PlannedEvent, *, when: float, final: bool = True) -> None:
+        """Its outcome is in the journal."""
+        send_id = f"{event.number:032x}"
+        self.outcomes.append(
+            Outcome(send_id=send_id, deal=1, slot=0, offset=next(self._journal), final=final, at=at(when).timestamp())
+        )
 
     def take(self, event: PlannedEvent, *, port: int, when: float, outcome: str = "accept", digest: str = "d") -> None:
         """The receiver accepts a message on a connection of slot 0."""
@@ -103,6 +114,11 @@ class World:
                 outcome=outcome,
             )
         )
+
+    def again(self, event: PlannedEvent, *, port: int, when: float) -> None:
+        """It is sent, whatever was known of it."""
+        self.intend(event, port=port, when=when - 0.1)
+        self.take(event, port=port, when=when)
 
     def connect(self, port: int, *, opened: float, ended: float, how: str = "quit") -> None:
         """A connection of slot 0, once it is over."""
@@ -121,8 +137,8 @@ class World:
             )
         )
 
-    def kill(self, when: float, *, point: str = "after-dot") -> Blow:
-        """A sender dies."""
+    def kill(self, when: float, *, point: str = "after-dot", of: PlannedEvent | None = None) -> Blow:
+        """A sender dies, at a send's point."""
         blow = Blow(
             number=len(self.blows) + 1,
             kind="kill",
@@ -130,6 +146,7 @@ class World:
             member="sender-0",
             at=at(when).timestamp(),
             until=at(when).timestamp(),
+            send_id="" if of is None else f"{of.number:032x}",
         )
         self.blows.append(blow)
         return blow
@@ -154,6 +171,7 @@ class World:
         self.ask(event)
         self.intend(event, port=port, when=when)
         self.take(event, port=port, when=when + 0.1)
+        self.know(event, when=when + 0.2)
         self.tell(event)
 
     def evidence(self) -> Evidence:
@@ -167,7 +185,7 @@ class World:
             asked=tuple(self.asked),
             told=tuple(self.told),
             intents=tuple(self.intents),
-            outcomes=frozenset(),
+            outcomes=tuple(self.outcomes),
             entered=self.entered,
             taken=tuple(sorted(self.taken, key=lambda one: one.at)),
             connections=tuple(sorted(self.connections, key=lambda one: one.ended)),
@@ -200,12 +218,14 @@ def killed() -> World:
     world.ask(in_doubt)
     world.intend(in_doubt, port=2, when=9.8)
     world.take(in_doubt, port=2, when=9.9)
+    world.know(in_doubt, when=11)
     world.tell(in_doubt, "uncertain", class_="sender_lost")
     world.ask(again)
     world.intend(again, port=3, when=9.8)
     world.take(again, port=3, when=9.9)
     world.intend(again, port=4, when=12)
     world.take(again, port=4, when=12.1)
+    world.know(again, when=12.2)
     world.tell(again)
-    world.kill(10)
+    world.kill(10, of=again)
     return world
