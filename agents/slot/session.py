@@ -6,49 +6,34 @@
 3. Any other send is tried once.  Its intent is a fact: durable before the dot.  Its outcome and effects are handed over
    together, in the turn of the loop in which its connection becomes free, and awaited by nobody: the next intent of the
    connection stands behind them in the same partition, so that its durability is theirs.
-4. What Kafka refuses for what it is (too large) is made short, and the send is a dead letter as well.
 
 A live sender never sends again for Kafka's sake: an attempt is begun anew where nothing went, and nowhere else.
 """
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
 
 import msgspec
 import structlog
-from confluent_kafka import KafkaException
 
 from agents.slot.inbox import Inbox
+from agents.slot.saying import Begun, Saying
 from agents.slot.shared import Shared
 from agents.slot.standing import Standing
 from agents.slot.under_way import UnderWay, heard
-from agents.slot.words import Words
-from schemas.events import Intent, Outcome, Send, Suppression
+from schemas.events import Outcome, Send
 from streams.delivery import outcomes
 from streams.delivery.attempt import Attempts
 from streams.delivery.errors import StaleIntentError
 from streams.delivery.journal import Key, Memory
-from streams.delivery.short_outcome import shortened
-from streams.runtime.dead_letters import INTERNAL, MALFORMED, DeadLetter, Failure
+from streams.runtime.dead_letters import INTERNAL, MALFORMED, Failure
 from streams.runtime.errors import FencedError, TransactionAbortedError
-from streams.runtime.metrics import (
-    ATTEMPT_SECONDS,
-    ATTEMPTS,
-    EVENTS,
-    FAILURES,
-    FUSE,
-    INTENT_SECONDS,
-    OUTCOMES,
-    SUPPRESSED,
-)
+from streams.runtime.metrics import ATTEMPT_SECONDS, EVENTS, FAILURES
 from streams.runtime.partition.outbox import Outbox
-from streams.runtime.partition.record import Record
 from streams.runtime.partition.streaming_producer import StreamingProducer
 from streams.runtime.state.local_store import StoreError
 
@@ -63,23 +48,11 @@ END_S: Final = 20.0
 AGAIN_S: Final = 0.5
 # How soon it is looked again whether there is room for what comes of another send (s).
 ROOM_S: Final = 0.05
-# The reason of a dead letter whose outcome Kafka does not take.
-REFUSED: Final = "outcome refused by Kafka"
 _send = msgspec.json.Decoder(Send)
 
 
 class _LeftError(Exception):
     """The slot is being given up, and nothing of this send went: it is the next owner's."""
-
-
-@dataclass(kw_only=True, slots=True)
-class _Begun:
-    """A send that is in hand, and where it stands."""
-
-    send: Send
-    message: Any
-    lane: str
-    said: bool = False
 
 
 class Session:
@@ -99,7 +72,6 @@ class Session:
     ) -> None:
         self.slot = slot
         self._shared = shared
-        self._words = Words(slot, shared)
         self._inbox = inbox
         self._under_way = under_way
         self._attempts = attempts
@@ -107,7 +79,7 @@ class Session:
         self._redo = memory.redo
         self._standing = Standing(slot, shared, memory, inbox=inbox, under_way=under_way)
         self._in_doubt = self._standing.in_doubt
-        self._begun: dict[Key, _Begun] = {}
+        self._begun: dict[Key, Begun] = {}
         self._outbox = Outbox(
             producer,
             group=shared.group,
@@ -115,6 +87,7 @@ class Session:
             position=self._standing.position,
             idle=lambda: not (self._begun or self._inbox.waits),
         )
+        self._saying = Saying(slot, shared, outbox=self._outbox, standing=self._standing, under_way=under_way)
 
     def positions(self) -> dict[str, int]:
         """Each lane's (full name) offset below which all is done."""
@@ -128,7 +101,7 @@ class Session:
         if self._shared.journals:
             self._under_way.compare(self._in_doubt)
         for outcome in self._redo:
-            self._say(outcome)
+            self._saying.outcome(outcome)
             self._standing.lanes[outcome.lane or ""].done(outcome.offset or 0)
         outbox = asyncio.create_task(self._outbox.run(), name=f"outbox-{self.slot}")
         workers = [
@@ -185,7 +158,7 @@ class Session:
 
     async def _take(self, message: Any) -> None:
         """Bring one event to its end, whatever it holds (G8)."""
-        lane = self._lane(message)
+        lane = self._saying.lane(message)
         book = self._standing.lanes[lane]
         book.comes(message.offset)
         if book.is_done(message.offset):
@@ -197,11 +170,11 @@ class Session:
         try:
             send = _send.decode(message.value or b"")
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            self._bury(message, reason=MALFORMED, error=str(error))
+            self._saying.dead_letter(message, reason=MALFORMED, error=str(error))
             self._standing.done(message, lane, None)
             return
         key = (send.send_id, send.deal)
-        begun = self._begun[key] = _Begun(send=send, message=message, lane=lane)
+        begun = self._begun[key] = Begun(send=send, message=message, lane=lane)
         try:
             outcome = await self._settled(send, message)
             if not begun.said:
@@ -220,10 +193,10 @@ class Session:
             with contextlib.suppress(Exception):  # who waits for the outcome says it again, and raises what this did
                 self._conclude(begun, outcome)
 
-    def _conclude(self, begun: _Begun, outcome: Outcome | None) -> None:
+    def _conclude(self, begun: Begun, outcome: Outcome | None) -> None:
         """All that follows from a send is said; None: its letter was all."""
         if outcome is not None:
-            self._say(msgspec.structs.replace(outcome, lane=begun.lane, offset=begun.message.offset), begun)
+            self._saying.outcome(msgspec.structs.replace(outcome, lane=begun.lane, offset=begun.message.offset), begun)
         begun.said = True
         self._standing.done(begun.message, begun.lane, (begun.send.send_id, begun.send.deal))
 
@@ -264,21 +237,17 @@ class Session:
     def _failed(self, send: Send, message: Any, error: Exception) -> Outcome | None:
         """An error of ours.  Tried once: behind an intent nobody can say whether the mail went."""
         log.error("send failed within", slot=self.slot, send_id=send.send_id, exc_info=error)
-        FAILURES.labels(self._lane(message)).inc()
-        self._blow()
+        FAILURES.labels(self._saying.lane(message)).inc()
+        self._saying.blow()
         failure = Failure(error=error)
-        self._bury(message, reason=INTERNAL, error=failure.line, tries=failure.tries)
+        self._saying.dead_letter(message, reason=INTERNAL, error=failure.line, tries=failure.tries)
         begun = self._in_doubt.get((send.send_id, send.deal))
         try:
             return outcomes.failed(send, failure.name, _now(), self._shared.outcome_settings, begun=begun)
         except ValueError:  # no dealer of ours made this send: its address has no domain, and no outcome a name
             return None
 
-    def _blow(self) -> None:
-        self._shared.fuse.admit(events=1, failed=1)
-        FUSE.set(self._shared.fuse.share)
-
-    # ── what is said ─────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── what is said before the dot ──────────────────────────────────────────────────────────────────────────────────
 
     def announce(self, send: Send, connection: str) -> "asyncio.Future[int]":
         """Hand a send's intent over; the future tells that it is durable."""
@@ -286,112 +255,10 @@ class Session:
             free: asyncio.Future[int] = asyncio.get_running_loop().create_future()
             free.set_result(0)
             return free
-        key = (send.send_id, send.deal)
-        begun = self._begun.get(key)
+        begun = self._begun.get((send.send_id, send.deal))
         if begun is None:  # an attempt of a former session, and this one has not come to that dealing, or knows its end
             raise FencedError(f"slot {self.slot}", "it was taken anew since this attempt began")
-        intent = Intent(
-            send_id=send.send_id,
-            deal=send.deal,
-            attempt=send.attempt + 1,
-            content=send.content,
-            connection=connection,
-            lane=begun.lane,
-            offset=begun.message.offset,
-            at=_now(),
-        )
-        self._in_doubt[key] = intent
-        self._under_way.announced(key, intent)
-        said = time.monotonic()
-        durable = self._outbox.fact(self._words.fact(intent))
-        durable.add_done_callback(lambda _: INTENT_SECONDS.observe(time.monotonic() - said))
-        return durable
-
-    def _told_first(self, outcome: Outcome) -> None:
-        """For who kills senders: hears when the outcome is durable, before its effects can be committed."""
-        points = self._shared.points
-        if points is not None:
-
-            def durable(told: "asyncio.Future[int]") -> None:
-                if not told.cancelled() and told.exception() is None:
-                    points.reach("after-outcome", send_id=outcome.send_id)
-
-            self._outbox.fact(self._words.fact(outcome)).add_done_callback(durable)
-
-    def _say(self, outcome: Outcome, begun: _Begun | None = None) -> None:
-        """Hand an outcome and all that follows from it over; without `begun` it was read from the journal."""
-        key = (outcome.send_id, outcome.deal)
-        if key in self._in_doubt:
-            self._told_first(outcome)
-        after = None
-        if outcome.suppression is not None:
-            after = asyncio.create_task(self._suppressed(outcome.suppression))
-            after.add_done_callback(heard)
-
-        def refused(error: KafkaException) -> Sequence[Record]:
-            if begun is None:  # the journal had room for it
-                raise error
-            return self._short(outcome, begun.send, begun.message, error)
-
-        records = self._words.effects(outcome, journaled=begun is None or key in self._in_doubt)
-        self._outbox.effects(records, refused=refused, after=after)
-        self._in_doubt.pop(key, None)
-        _count(outcome, None if begun is None else begun.send)
-
-    def _short(self, outcome: Outcome, send: Send, message: Any, error: KafkaException) -> Sequence[Record]:
-        log.error("outcome refused by Kafka, made short", slot=self.slot, send_id=send.send_id, error=str(error))
-        FAILURES.labels(self._lane(message)).inc()
-        short = shortened(outcome, send, str(error), _now(), self._shared.outcome_settings)
-        short = msgspec.structs.replace(short, lane=outcome.lane, offset=outcome.offset)
-        letter = self._letter(message, reason=REFUSED, error=str(error))
-        self._blow()
-        return [*self._words.effects(short, journaled=True), letter]
-
-    async def _suppressed(self, entry: Suppression) -> None:
-        """Write a suppression, which no transaction holds back, until it is durable (DESIGN.md G4)."""
-        record = self._words.suppression(entry)
-        while True:
-            try:
-                await (await self._shared.producer.send(record.topic, record.value, key=record.key))
-            except KafkaException as error:
-                log.warning("suppression not durable yet", slot=self.slot, error=str(error))
-                await asyncio.sleep(AGAIN_S)
-            else:
-                SUPPRESSED.labels(entry.reason).inc()
-                return
-
-    def _bury(self, message: Any, *, reason: str, error: str, tries: int | None = None) -> None:
-        letter = self._letter(message, reason=reason, error=error, tries=tries)
-
-        def refused(why: KafkaException) -> Sequence[Record]:
-            raise why  # a letter is cut to what fits
-
-        self._outbox.effects([letter], refused=refused)
-
-    def _letter(self, message: Any, *, reason: str, error: str, tries: int | None = None) -> Record:
-        return self._words.dead_letter(
-            DeadLetter(
-                role="sender",
-                topic=self._lane(message),
-                partition=message.partition,
-                offset=message.offset,
-                key=message.key,
-                value=message.value,
-                reason=reason,
-                error=error,
-                tries=tries,
-            )
-        )
-
-    def _lane(self, message: Any) -> str:
-        return str(message.topic).removeprefix(self._shared.settings.kafka.prefix)
-
-
-def _count(outcome: Outcome, send: Send | None) -> None:
-    delivery = outcome.delivery
-    OUTCOMES.labels(delivery.type).inc()
-    if send is not None and delivery.attempt > send.attempt:
-        ATTEMPTS.labels(delivery.class_).inc()
+        return self._saying.intent(begun, connection)
 
 
 def _now() -> datetime:
