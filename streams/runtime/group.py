@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 import structlog
 from aiokafka.errors import KafkaError as AiokafkaError
@@ -16,6 +16,7 @@ from streams.runtime.life.vitals import Progress, Reach
 from streams.runtime.metrics import PARTITIONS
 from streams.runtime.offsets import known
 from streams.runtime.settings import Settings
+from streams.runtime.transport.holder import is_anothers
 from streams.runtime.transport.leaving import leave_group
 
 log = structlog.get_logger(__name__)
@@ -33,7 +34,9 @@ class GroupReader:
     """A member of a group.  Blocking: call it from a thread, one at a time.
 
     With a `name` and `worker.static_membership` it is a static member (KIP-345): closed and made anew within the
-    session timeout it has what it had.
+    session timeout it has what it had.  To be told that its name is taken ends librdkafka's consumer; a broker that was
+    killed says so to members who are right (decision 9).  So the group is asked, and where the name is this member's
+    own, or nobody's, it joins anew under it.
     """
 
     def __init__(
@@ -56,11 +59,17 @@ class GroupReader:
         self._failed: Exception | None = None
         self._group = f"{settings.kafka.prefix}{role}"
         self._name = name if settings.worker.static_membership else None
-        static = {} if self._name is None else {"group_instance_id": self._name}
-        self._consumer = Consumer(
+        self._client_id = client_id
+        self._topics = [settings.topic(topic.name) for topic in topics]
+        self._member_id = ""
+        self._consumer = self._joining()
+
+    def _joining(self) -> Consumer:
+        settings, static = self._settings, {} if self._name is None else {"group_instance_id": self._name}
+        consumer = Consumer(
             librdkafka(
                 settings.kafka,
-                client_id=client_id,
+                client_id=self._client_id,
                 group_id=self._group,
                 enable_auto_commit=False,
                 enable_auto_offset_store=False,
@@ -73,11 +82,11 @@ class GroupReader:
                 **static,
             )
         )
-        self._consumer.subscribe(
-            [settings.topic(topic.name) for topic in topics], on_assign=self._assigned, on_revoke=self._revoked
-        )
+        consumer.subscribe(self._topics, on_assign=self._assigned, on_revoke=self._revoked)
+        return consumer
 
-    def _assigned(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+    def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._member_id = consumer.memberid()
         self._owned |= {(tp.topic, tp.partition) for tp in partitions}
         PARTITIONS.set(len(self._owned))
         self._held = True  # librdkafka remembers a pause from before, also of a partition that was given up meanwhile
@@ -149,14 +158,22 @@ class GroupReader:
                 self._moved = True
                 records.append(message)
             elif error.fatal() or error.code() == KafkaError._FATAL:  # noqa: SLF001  # librdkafka's name for it
-                self._raise_fatal(error)
+                self._recover(error)
+                return []  # what came before it comes again
         return records
 
-    def _raise_fatal(self, error: KafkaError) -> NoReturn:
-        """A fatal error's own code is within its words alone."""
-        if self._name is not None and "fenced" in error.str():
+    def _recover(self, error: KafkaError) -> None:
+        """From a fatal error, whose own code is within its words alone.  Raises what there is no recovery from."""
+        if self._name is None or "fenced" not in error.str():
+            raise KafkaException(error)
+        if is_anothers(self._settings.kafka, self._group, self._name, own_id=self._member_id):
             raise MemberTakenError(self._name)
-        raise KafkaException(error)
+        log.warning("told that the name is taken, which it is not; joining anew", group=self._group, name=self._name)
+        self._consumer.close()
+        if self._owned:  # closing gave nothing up
+            self._revoked(self._consumer, [TopicPartition(*one) for one in sorted(self._owned)])
+        self._moved = False
+        self._consumer = self._joining()
 
     def commit(self) -> None:
         """Commit what was read, if anything; a failure is mended by the next commit."""

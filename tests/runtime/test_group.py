@@ -15,6 +15,8 @@ from streams.runtime.cluster import Publisher
 from streams.runtime.errors import MemberTakenError
 from streams.runtime.group import GroupReader
 from streams.runtime.settings import Settings
+from streams.runtime.transport.holder import holder, is_anothers
+from streams.runtime.transport.static_member import GRACE_S
 from tests.runtime.builders import deployed, until
 
 pytestmark = pytest.mark.integration
@@ -106,6 +108,50 @@ def test_of_two_with_one_name_the_older_is_told(settings: Settings) -> None:
         until(lambda: older.serve(0.1) != [], "never")
     older.close()
     newer.close()
+
+
+def test_whose_name_is_free_again_joins_anew(settings: Settings) -> None:
+    """Told that another has its name, which has left meanwhile: what it had is given up, and it reads on."""
+    given: list[str] = []
+    member = GroupReader(
+        settings,
+        "test",
+        (TOPIC,),
+        client_id="a",
+        name="a",
+        on_assign=lambda partitions: given.append(f"+{len(partitions)}"),
+        on_revoke=lambda partitions: given.append(f"-{len(partitions)}"),
+    )
+    seen: list[int] = []
+    publish(settings, range(100))
+    read(member, seen, 100)
+    member.commit()
+    newer = GroupReader(settings, "test", (TOPIC,), client_id="a", name="a")
+    until(lambda: newer.serve(0.1) == [] and newer.owned == 2, "both partitions, taken over")
+    newer.close()
+    asyncio.run(newer.leave())
+    publish(settings, range(100, 200))
+    read(member, seen, 200)
+    assert sorted(seen) == list(range(200))
+    assert given == ["+2", "-2", "+2"]
+    assert member.owned == 2
+    member.close()
+
+
+def test_who_is_told_that_its_own_name_is_anothers(settings: Settings) -> None:
+    """The group says whose it is: this member's at once, another's only after a while."""
+    member = GroupReader(settings, "test", (TOPIC,), client_id="a", name="a")
+    until(lambda: member.serve(0.1) == [] and member.owned == 2, "both partitions")
+    group = f"{settings.kafka.prefix}test"
+    found = holder(settings.kafka, group, "a")
+    assert found is not None
+    began = time.monotonic()
+    assert not is_anothers(settings.kafka, group, "a", own_id=found.member_id)
+    assert time.monotonic() - began < GRACE_S
+    assert is_anothers(settings.kafka, group, "a", own_id="another")
+    assert time.monotonic() - began > GRACE_S
+    assert holder(settings.kafka, group, "b") is None
+    member.close()
 
 
 def test_what_was_committed_with_a_plan_is_the_next_members(settings: Settings) -> None:

@@ -18,13 +18,11 @@ from pathlib import Path
 from typing import Final
 
 import structlog
-from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
 
-from streams.runtime.clients import librdkafka
 from streams.runtime.errors import ClusterUnreachableError, MemberTakenError
 from streams.runtime.life.waiting import LIMIT_S, Waiting
 from streams.runtime.settings import Settings
+from streams.runtime.transport.holder import holder
 
 log = structlog.get_logger(__name__)
 
@@ -88,31 +86,18 @@ def wait_until_free(settings: Settings, role: str, member: str, *, limit_s: floa
     waiting, deadline = Waiting(limit_s), time.monotonic() + free_after_s
     while True:
         try:
-            host = _holder(settings, group, member)
+            found = holder(settings.kafka, group, member, timeout_s=_ASK_TIMEOUT_S)
         except ClusterUnreachableError as error:
             if waiting.lost(error):
                 raise
             deadline = time.monotonic() + free_after_s  # sessions run from when the broker is back
         else:
-            if host is None:
+            if found is None:
                 break
             if time.monotonic() > deadline:
-                raise MemberTakenError(member, f" (on host {host})")
+                raise MemberTakenError(member, f" (on host {found.host})")
         time.sleep(_ASK_S)
     mark.unlink()
-
-
-def _holder(settings: Settings, group: str, member: str) -> str | None:
-    """The host of the group's member of that name, as the broker sees it, if there is one."""
-    admin = AdminClient(librdkafka(settings.kafka) | {"log_level": 0})
-    try:
-        described = admin.describe_consumer_groups([group])[group].result(_ASK_TIMEOUT_S)
-    except KafkaException as error:
-        raise ClusterUnreachableError(settings.kafka.bootstrap, error.args[0].str() or error.args[0].name()) from error
-    except TimeoutError as error:
-        raise ClusterUnreachableError(settings.kafka.bootstrap, f"not within {_ASK_TIMEOUT_S:g} s") from error
-    hosts = [str(one.host).lstrip("/") for one in described.members if one.group_instance_id == member]
-    return hosts[0] if hosts else None
 
 
 def _mark(settings: Settings, member: str) -> Path:
