@@ -13,7 +13,7 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from schemas import topics
 from streams.runtime.cluster import Publisher
 from streams.runtime.errors import MemberTakenError
-from streams.runtime.group import GroupReader
+from streams.runtime.group import HEARTBEAT_MS, GroupReader
 from streams.runtime.settings import Settings
 from streams.runtime.transport.holder import holder, is_anothers
 from streams.runtime.transport.static_member import GRACE_S
@@ -127,9 +127,11 @@ def test_whose_name_is_free_again_joins_anew(settings: Settings) -> None:
     read(member, seen, 100)
     member.commit()
     newer = GroupReader(settings, "test", (TOPIC,), client_id="a", name="a")
-    until(lambda: newer.serve(0.1) == [] and newer.owned == 2, "both partitions, taken over")
+    told = time.monotonic() + 3 * HEARTBEAT_MS / 1000
+    until(lambda: newer.serve(0.1) == [] and newer.owned == 2 and time.monotonic() > told, "the other is told")
     newer.close()
     asyncio.run(newer.leave())
+    until(lambda: member.serve(0.1) == [] and len(given) == 3, "it joins anew")
     publish(settings, range(100, 200))
     read(member, seen, 200)
     assert sorted(seen) == list(range(200))
