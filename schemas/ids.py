@@ -91,6 +91,11 @@ def control_key(control: Control) -> str:
     return f"{narrowed}@{rule}" if author == "automation" and rule else narrowed
 
 
+def slot_provider_key(slot: int, provider: str) -> str:
+    """`slot/provider`, the key of conditions and warm-up days."""
+    return f"{slot}/{provider}"
+
+
 def suppression_key(scope: str, channel: str, reason: str, address: str) -> str:
     """`scope/channel/reason/address id`, the key of suppressions."""
     return f"{scope}/{channel}/{reason}/{address}"

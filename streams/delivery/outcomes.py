@@ -55,7 +55,7 @@ _NO_REPLY: Final = Result(disposition="soft", class_="", stage="route", via="")
 def withheld(send: Send, world: World, now: datetime, settings: OutcomeSettings) -> Outcome | None:
     """The outcome of a send that may not go now; None = it may."""
     campaign = world.campaigns.get(ids.campaign_key(send.tenant, send.campaign_id))
-    state = "running" if campaign is None else world.campaign_state(campaign, now)
+    state = "running" if campaign is None else world.campaign_state(campaign, now, send.provider)
     if state == "cancelled":
         rule = Rule(rule="campaign_state", value="cancelled", limit="running")
         return _outcome(send, "cancelled", "campaign_cancelled", now, settings, rules=(rule,))
@@ -72,8 +72,7 @@ def withheld(send: Send, world: World, now: datetime, settings: OutcomeSettings)
         return _outcome(send, "suppressed", entries[0].reason, now, settings, rules=rules)
     if state == "paused":
         return _parked(send, "parked", "paused", now, settings)
-    egress = world.egress.get(str(send.slot))
-    if egress is None or egress.state != "active" or f"slot/{send.slot}" in world.controls:
+    if world.slot_closed(send.slot, send.provider, now):
         return _parked(send, "drained", "slot_closed", now, settings)
     return None
 

@@ -61,7 +61,7 @@ class Settling:
         self._outcomes = outcomes
         self._slots = Slots(state, partition)
         self._buckets: dict[str, Bucket] = {}
-        self._usable: dict[str, tuple[Weights, Weights]] = {}
+        self._usable: dict[tuple[str, str], tuple[Weights, Weights]] = {}
 
     # ── persons ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -115,7 +115,7 @@ class Settling:
             case Refused():
                 return Ended(emission=self._outcomes.final(case.send, verdict.type, verdict.rules, now))
             case Goes():
-                weights = self._weights(verdict.campaign.pool)
+                weights = self._weights(verdict.campaign.pool, case.send.provider, now)
                 if not weights:
                     return Waiting(reason="no_slot")
                 if not case.dealt_before and not self._has_credit(verdict.campaign, now, behind=behind):
@@ -166,7 +166,7 @@ class Settling:
         campaign = self._world.campaigns.get(campaign_key)
         compiled = dealt_before or (campaign is not None and self._world.content(campaign) is not None)
         reason = campaign_waits(campaign, self._world, now, compiled=compiled)
-        if reason is None and campaign is not None and not self._weights(campaign.pool):
+        if reason is None and campaign is not None and not self._weights(campaign.pool, "", now):
             return "no_slot"
         return reason
 
@@ -195,11 +195,11 @@ class Settling:
     def _bucket(self, campaign_key: str, now: datetime) -> Bucket:
         return self._buckets.setdefault(campaign_key, Bucket(now))
 
-    def _weights(self, pool: str) -> Weights:
+    def _weights(self, pool: str, provider: str, now: datetime) -> Weights:
         """The pool's slots that have a partition: an egress entry beyond the topic's width must not stop the gate."""
-        found = self._world.slots(pool)
-        known = self._usable.get(pool)
+        found = self._world.weights(pool, provider, now)
+        known = self._usable.get((pool, provider))
         if known is None or known[0] is not found:
             usable = tuple((slot, weight) for slot, weight in found if slot < self._slot_count)
-            known = self._usable[pool] = (found, usable)
+            known = self._usable[pool, provider] = (found, usable)
         return known[1]

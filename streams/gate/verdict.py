@@ -152,7 +152,7 @@ def _of_campaign(
     send: Send, campaign: Campaign | None, world: World, now: datetime, settings: DeskSettings
 ) -> list[tuple[Refusal, Rule]]:
     found: list[tuple[Refusal, Rule]] = []
-    if campaign is not None and world.campaign_state(campaign, now) == "cancelled":
+    if campaign is not None and world.campaign_state(campaign, now, send.provider) == "cancelled":
         found.append(("cancelled", Rule(rule="campaign_state", value="cancelled", limit="running")))
     end = expiry(send, campaign, settings)
     if now >= end:
@@ -207,7 +207,7 @@ def campaign_waits(campaign: Campaign | None, world: World, now: datetime, *, co
         return "paused"
     if campaign.start_at is not None and now < campaign.start_at:
         return "start"
-    return None if world.slots(campaign.pool) else "no_slot"
+    return None if world.slots(campaign.pool, now) else "no_slot"
 
 
 def waiting_rule(reason: WaitReason, send: Send, world: World, now: datetime, settings: DeskSettings) -> Rule:

@@ -2,7 +2,7 @@
 
 import difflib
 import getpass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
 import msgspec
@@ -14,6 +14,7 @@ from streams.operate.errors import RefusedError, UnknownThingError, UsageFault
 from streams.runtime.cluster import Publisher, find, read_world, sql_endpoint
 from streams.runtime.errors import NoWarehouseError
 from streams.runtime.settings import Settings
+from streams.spread import weights
 from streams.views import World
 from streams.warehouse import query
 from streams.warehouse.errors import WarehouseError
@@ -57,11 +58,11 @@ def submit(settings: Settings, campaign: Campaign, *, wait_s: float) -> Content 
 
 def no_egress(settings: Settings, pool: str) -> str:
     """Why nothing of the pool would be sent now; empty where a slot takes its mail."""
-    return _no_egress(read_world(settings, EGRESS, CONTROLS), pool)
+    return _no_egress(read_world(settings, EGRESS, CONTROLS), pool, datetime.now(UTC))
 
 
-def _no_egress(world: World, pool: str) -> str:
-    return "" if world.slots(pool) else f"no active egress in pool {pool}"
+def _no_egress(world: World, pool: str, now: datetime) -> str:
+    return "" if world.slots(pool, now) else f"no active egress in pool {pool}"
 
 
 def statuses(settings: Settings, name: str | None, now: datetime) -> list[dict[str, Any]]:
@@ -88,14 +89,15 @@ def statuses(settings: Settings, name: str | None, now: datetime) -> list[dict[s
 def standing(world: World, campaign: Campaign, now: datetime) -> tuple[str, str]:
     """(state, reason) of a campaign: `refused` where CONTROL refused the content, and all that holds it."""
     state: str = world.campaign_state(campaign, now)
-    control = world.controls.get(f"campaign/{ids.campaign_key(campaign.tenant, campaign.campaign_id)}")
-    reasons = [control.reason] if control is not None else []
+    key = ids.campaign_key(campaign.tenant, campaign.campaign_id)
+    controls = (*world.controls_on("campaign", key), *world.controls_on("tenant", campaign.tenant))
+    reasons = [control.reason for control in weights.standing(controls, "", now)]
     if state != "cancelled":  # that is final, whatever else would have held it
         content = world.content(campaign)
         if content is not None and content.state == "refused":
             state = "refused"
             reasons.insert(0, content.reason)
-        reasons.append(_no_egress(world, campaign.pool))
+        reasons.append(_no_egress(world, campaign.pool, now))
     return state, "; ".join(filter(None, reasons))
 
 

@@ -1,7 +1,7 @@
-"""The world as the compacted topics tell it: tenants, campaigns, contents, controls, egress, leases, suppressions.
+"""The world as the compacted topics tell it: tenants, campaigns, contents, controls, egress, leases and more.
 
-A `World` is fed record by record (`apply`) by whoever reads the topics, and asked by gate, sender and control.
-It knows no Kafka and no clock: the caller passes `now`.
+A `World` is fed record by record (`apply`) by whoever reads the topics, and asked by gate, sender and control; a topic
+that its reader does not read is empty.  It knows no Kafka and no clock: the caller passes `now`.
 """
 
 from collections.abc import Iterator
@@ -16,13 +16,21 @@ from schemas.events import (
     Condition,
     Content,
     Control,
+    Demand,
     Domain,
+    DomainProvider,
     Egress,
     Lease,
     Suppression,
     Tenant,
+    Volume,
+    WarmupDay,
 )
+from streams.spread import weights
+from streams.spread.dealing import Weights
+from streams.spread.weights import Target, Weighed
 from streams.views.suppressions import SuppressionsInMemory, SuppressionStore
+from streams.views.weighing import Share, Weighing
 
 CampaignStatus = Literal["running", "paused", "cancelled"]
 # The most restrictive word wins, whoever said it (DESIGN.md, topics).
@@ -51,13 +59,23 @@ class World:
         self.egress: dict[str, Egress] = {}
         self.conditions: dict[str, Condition] = {}
         self.leases: dict[str, Lease] = {}
+        self.demands: dict[str, Demand] = {}
+        self.warmups: dict[str, WarmupDay] = {}
+        self.volumes: dict[str, Volume] = {}
+        self.domains: dict[str, DomainProvider] = {}
+        self.providers: dict[str, str] = {}  # of `domains`, domain to provider
         self.suppressions: SuppressionStore = SuppressionsInMemory() if suppressions is None else suppressions
         self.offsets: dict[str, int] = {}
         self._shapes: dict[str, tuple[Campaign, str]] = {}
         self._versions: dict[str, tuple[Campaign, Tenant | None, str]] = {}
-        # Rebuilt when `_egress_edits` has moved on: a late reader can't put an old answer in place of a new one.
-        self._egress_edits = 0
-        self._pools: tuple[int, dict[str, tuple[tuple[int, float], ...]]] = (-1, {})
+        self._controls_on: dict[str, tuple[Control, ...]] = {}
+        self._weighing = Weighing(
+            egress=self.egress,
+            controls_on=self.controls_on,
+            conditions=self.conditions,
+            warmups=self.warmups,
+            leases=self.leases,
+        )
         self._tables: dict[str, tuple[dict[str, Any], msgspec.json.Decoder[Any]]] = {
             topic.name: (table, msgspec.json.Decoder(topic.events[0]))
             for topic, table in (
@@ -68,6 +86,10 @@ class World:
                 (topics.EGRESS, self.egress),
                 (topics.CONDITIONS, self.conditions),
                 (topics.LEASES, self.leases),
+                (topics.DEMANDS, self.demands),
+                (topics.WARMUPS, self.warmups),
+                (topics.VOLUMES, self.volumes),
+                (topics.DOMAINS, self.domains),
                 (topics.SUPPRESSIONS, {}),  # kept by the store
             )
         }
@@ -93,20 +115,52 @@ class World:
     def _put(self, topic: str, table: dict[str, Any], key: str, event: Any) -> None:
         if isinstance(event, Campaign):
             self._shapes[key] = event, ids.campaign_shape(event)
+        before = table.get(key)
+        if isinstance(before, Lease) and before.issued_at > event.issued_at:
+            return  # of a former owner of CONTROL, come late
         table[key] = event
-        if topic in {topics.EGRESS.name, topics.CONTROLS.name}:
-            self._egress_edits += 1
+        if isinstance(event, DomainProvider):
+            self.providers[key] = event.provider
+        elif isinstance(event, Control):
+            self._index(key, before, event)
+        self._touch(topic, before, event)
 
     def _remove(self, topic: str, table: dict[str, Any], key: str) -> None:
         if topic == topics.SUPPRESSIONS.name:
             self.suppressions.remove(key)
             return
-        table.pop(key, None)
+        before = table.pop(key, None)
         if topic == topics.CAMPAIGNS.name:
             self._shapes.pop(key, None)
             self._versions.pop(key, None)
-        if topic in {topics.EGRESS.name, topics.CONTROLS.name}:
-            self._egress_edits += 1
+        elif topic == topics.DOMAINS.name:
+            self.providers.pop(key, None)
+        elif isinstance(before, Control):
+            self._index(key, before, None)
+        self._touch(topic, before, None)
+
+    def _index(self, key: str, before: Control | None, after: Control | None) -> None:
+        """Put one control in another's place among those on its target."""
+        one = after or before
+        if one is None:
+            return
+        place = f"{one.target}/{one.key}"
+        others = (other for other in self._controls_on.get(place, ()) if ids.control_key(other) != key)
+        found = (*others, after) if after is not None else tuple(others)
+        if found:
+            self._controls_on[place] = found
+        else:
+            self._controls_on.pop(place, None)
+
+    def _touch(self, topic: str, before: Any, after: Any) -> None:
+        """Have weighed anew what this edit may change."""
+        if topic == topics.EGRESS.name:
+            self._weighing.touch()
+        elif topic in {topics.CONTROLS.name, topics.CONDITIONS.name, topics.WARMUPS.name}:
+            for provider in {one.provider for one in (before, after) if one is not None}:
+                self._weighing.touch(provider)
+        elif topic == topics.LEASES.name and (before.held if before else ()) != (after.held if after else ()):
+            self._weighing.touch()
 
     def sending_domain(self, campaign: Campaign) -> Domain | None:
         """The tenant's domain that the campaign's From belongs to, or None."""
@@ -133,29 +187,53 @@ class World:
         version = self.content_version(campaign)
         return self.contents.get(ids.content_key(campaign.tenant, campaign.campaign_id, version))
 
-    def campaign_state(self, campaign: Campaign, now: datetime) -> CampaignStatus:
-        """The most restrictive of upstream's state and the controls on the campaign and its tenant."""
+    def campaign_state(self, campaign: Campaign, now: datetime, provider: str = "") -> CampaignStatus:
+        """The most restrictive of upstream's state and the controls on the campaign and its tenant.
+
+        `provider`: also those that stand between the tenant and this provider alone.
+        """
         words: list[CampaignStatus] = [campaign.state]
         campaign_key = ids.campaign_key(campaign.tenant, campaign.campaign_id)
-        for name in (f"campaign/{campaign_key}", f"tenant/{campaign.tenant}"):
-            control = self.controls.get(name)
-            if control is not None and (control.until is None or now < control.until):
-                words.append("cancelled" if control.state == "cancelled" else "paused")
+        for place in (f"campaign/{campaign_key}", f"tenant/{campaign.tenant}"):
+            found = self._controls_on.get(place)
+            if found:
+                stops = (one for one in weights.standing(found, provider, now) if one.slow_to is None)
+                words += ["cancelled" if one.state == "cancelled" else "paused" for one in stops]
         return max(words, key=_STRICTNESS.__getitem__)
 
-    def slots(self, pool: str) -> tuple[tuple[int, float], ...]:
-        """(slot, weight) of each IP of the pool that takes new mail, by slot number."""
-        edits = self._egress_edits
-        built, known = self._pools
-        if built != edits:
-            pools: dict[str, list[tuple[int, float]]] = {}
-            for egress in list(self.egress.values()):  # copied in one step: the writing thread may add one meanwhile
-                control = self.controls.get(f"slot/{egress.slot}")
-                if egress.state == "active" and egress.weight > 0 and control is None:
-                    pools.setdefault(egress.pool, []).append((egress.slot, egress.weight))
-            known = {name: tuple(sorted(found)) for name, found in pools.items()}
-            self._pools = edits, known
-        return known.get(pool, ())
+    # ── controls, and the slots' weights ─────────────────────────────────────────────────────────────────────────────
+
+    def controls_on(self, target: Target, key: str) -> tuple[Control, ...]:
+        """All words on a campaign, a slot or a tenant, the operators' and automation's, whether they stand or not."""
+        return self._controls_on.get(f"{target}/{key}", ())
+
+    def slow_to(self, target: Target, key: str, provider: str, now: datetime) -> float:
+        """The part of its rate that controls leave it at this provider; 1.0 = not slowed."""
+        found = self.controls_on(target, key)
+        return weights.slowed_to(found, provider, now) if found else 1.0
+
+    def weights(self, pool: str, provider: str, now: datetime) -> Weights:
+        """(slot, weight) of each IP that takes the pool's mail to a provider, by slot; one object while unchanged."""
+        return self._weighing.of(pool, provider, now).weights
+
+    def share(self, pool: str, provider: str, now: datetime) -> Share:
+        """As `weights`, with what warming IPs may take today; one object until either changes."""
+        return self._weighing.of(pool, provider, now)
+
+    def slots(self, pool: str, now: datetime) -> Weights:
+        """As `weights`, as far as it is the same for every provider."""
+        return self._weighing.of(pool, "", now).weights
+
+    def weighed(self, egress: Egress, provider: str, now: datetime) -> Weighed:
+        """One slot's weight at a provider, with what it is made of."""
+        return self._weighing.slot(egress, provider, now)
+
+    def slot_closed(self, slot: int, provider: str, now: datetime) -> str:
+        """Why not even what is queued at the slot goes to this provider; empty = it may go."""
+        egress = self.egress.get(str(slot))
+        if egress is None:
+            return "no egress entry"
+        return weights.closed(egress, self.controls_on("slot", str(slot)), provider, now)
 
     def binds(self) -> dict[int, str | None]:
         """Each slot in use, with the local address that it must be sent from; None = any host will do."""
@@ -185,6 +263,10 @@ def _key_of(event: Any) -> str | None:
             return str(event.slot)
         case Control():
             return ids.control_key(event)
+        case Condition() | WarmupDay():
+            return ids.slot_provider_key(event.slot, event.provider)
+        case DomainProvider():
+            return event.domain
         case Suppression():
             return ids.suppression_key(event.scope, event.channel, event.reason, event.address_id)
         case _:
