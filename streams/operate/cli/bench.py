@@ -7,13 +7,14 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from streams.operate.cli import bench_sender, bench_state, proving
+from streams.operate.cli import bench_sender, bench_spread, bench_state, proving
 from streams.operate.cli.terminal import settings
 from streams.operate.errors import UsageFault
 
 app = typer.Typer(no_args_is_help=True)
 bench_state.register(app)
 bench_sender.register(app)
+bench_spread.register(app)
 
 # Below it a run is over before rates and latencies say anything: its rightness is checked alone.
 _TELLING_EVENTS = 12_000
