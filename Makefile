@@ -6,7 +6,10 @@ BIN    := $(VENV)/bin
 LOCKS  := deploy/locks
 STAMP  := $(VENV)/.evenpost-installed
 JARS   := $(VENV)/.evenpost-jars
+START  := $(VENV)/.evenpost-start-cache
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Tests and demo start some hundred processes: each loads 250 modules of ours, quicker by 0.3 s where they are compiled.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint format lock schemas acceptance clean
@@ -14,7 +17,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 help:  ## what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: $(STAMP) $(JARS)  ## .venv with everything in the hashed lock, and the embedded Kafka's jars
+setup: $(STAMP) $(JARS) $(START)  ## .venv with everything in the hashed lock, and the embedded Kafka's jars
 
 # A venv that can't be made on Debian lacks python3-venv: say so, and as root put it right.
 $(BIN)/python:
@@ -36,6 +39,11 @@ $(STAMP): $(BIN)/python pyproject.toml $(LOCKS)/requirements.lock
 
 $(JARS): $(STAMP) deploy/kafka/jgo.lock.toml
 	$(BIN)/python -m streams.runtime.embedded.jars
+	@touch $@
+
+# What one start of Kafka taught Java, for all others.
+$(START): $(JARS)
+	$(BIN)/python -m streams.runtime.embedded.start_cache
 	@touch $@
 
 demo: setup  ## three tenants, six campaigns, 20,000 recipients, a report
