@@ -43,7 +43,11 @@ class WarmupDay(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Volume(msgspec.Struct, frozen=True, kw_only=True):
-    """What one IP, tenant or provider did in one span: each figure counts deliveries of that type."""
+    """What one IP, tenant or provider did in one span: each figure counts deliveries of that type.
+
+    `attempts` counts those that asked a receiver, `dead` the bounces (late ones as well) whose class says that the
+    address is dead.
+    """
 
     scope: Literal["slot", "tenant", "provider", "slot/provider"]
     key: str
@@ -54,6 +58,7 @@ class Volume(msgspec.Struct, frozen=True, kw_only=True):
     bounced: Count
     deferred: Count
     complained: Count
+    dead: Count = 0
 
 
 class Incident(msgspec.Struct, frozen=True, kw_only=True):

@@ -81,6 +81,11 @@ def classify(code: int, text: str, *, stage: Stage) -> Reply:
     return Reply(disposition=disposition, class_=class_, smtp_code=code, enhanced=enhanced, text=redacted(text))
 
 
+def classes() -> frozenset[str]:
+    """The names of all classes."""
+    return frozenset(_tables().class_)
+
+
 def suppresses(class_: str) -> bool:
     """Whether a hard refusal of this class says that the address is dead."""
     known = _tables().class_.get(class_)
