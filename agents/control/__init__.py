@@ -6,6 +6,9 @@ duty.py      what a duty looks like, and its rounds
 word.py      how a duty publishes
 contents.py  duty: each campaign's content, compiled or refused
 leasing.py   duty: what each gate partition may spend
+automation.py  duty: what follows from deliveries: incidents, controls that end by themselves, volumes
+  counting.py    what it has while it is active: its reader, its counts, what it has yet to say
+  told_before.py what it told before, read back by whoever takes over
 
 What fences it is its group: `campaigns` has one partition, so one member is active.  One that did not run for its
 session's time (SIGSTOP, a hung host) does nothing before it has heard the group again.  What is left is a turn that was

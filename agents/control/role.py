@@ -6,6 +6,7 @@ from typing import Final
 
 import structlog
 
+from agents.control.automation import Automation
 from agents.control.contents import Contents
 from agents.control.duty import Duty, Rounds
 from agents.control.leasing import Leasing
@@ -24,7 +25,7 @@ from streams.runtime.settings import Settings
 
 log = structlog.get_logger(__name__)
 
-VIEWS = (topics.CAMPAIGNS, topics.TENANTS, topics.CONTENTS, topics.CONTROLS, topics.EGRESS)
+VIEWS = (topics.CAMPAIGNS, topics.TENANTS, topics.CONTENTS, topics.CONTROLS, topics.EGRESS, topics.DEMANDS)
 CHECKED = (topics.CAMPAIGNS, topics.TENANTS, topics.EGRESS)
 TICK_S: Final = 0.2
 # One turn compiles what is missing: 2 MB of HTML take seconds, and a thousand campaigns at a first start are as many
@@ -46,6 +47,7 @@ class Control:
         duties: tuple[Duty, ...] = (
             Contents(settings, self._world, word),
             Leasing(settings, self._world, word),
+            Automation(settings, self._world, word, member=member),
         )
         self._rounds = Rounds(duties, active=self._active)
         # When (monotonic) the group's word on who is active was heard last.

@@ -44,6 +44,7 @@ LABELS: Final[dict[str, str]] = {
     "state": "compiled, refused",
     "duty": "the duties in agents/control/",
     "reason": "the reasons of a suppression",
+    "rule": "the rules of automation.toml, of the operator's file, and four of ours",
     "oddity": "forwarded, replayed, returns_ignored, rows_lost",
 }
 
@@ -305,6 +306,22 @@ LEASES = _counter(
     "evenpost_leases_total",
     "Leases issued to gate partitions; none while no campaign has a pace.",
     "Standing still while a paced campaign runs: dealers stop within 4 s; see evenpost_control_active.",
+)
+INCIDENTS = _counter(
+    "evenpost_incidents_total",
+    "Firings of automation, surge detection and the tenants' fuse, by rule; `evenpost incidents` has their evidence.",
+    "blocked-ip: see the provider's page on that IP. tenant-…: talk to the tenant. surge…: ask whether it is meant.",
+    "rule",
+)
+AUTOMATION_LAG = _gauge(
+    "evenpost_automation_lag_seconds",
+    "How far the active control worker is behind the deliveries' topic.",
+    "Above 60 s for minutes: rules fire late; the worker has too much for one core, or just took over and counts anew.",
+)
+LATE_DELIVERIES = _counter(
+    "evenpost_deliveries_late_total",
+    "Deliveries that came more than `grace` after their span's end: no volume counts them, ClickHouse does.",
+    "Steady: a sender's clock is wrong, or its transactions take minutes.",
 )
 BLOCKS = _counter("evenpost_blocks_total", "Blocks of deliveries written to ClickHouse.", "None.")
 ROWS = _counter("evenpost_rows_total", "Deliveries written to ClickHouse.", "None.")

@@ -64,8 +64,6 @@ class SmtpSettings(Section):
 
     `addresses`, comma-separated addresses or networks, are what this host's senders can bind; empty = those of its
     interfaces.
-
-    `shaping` names a TOML file of limits by provider, over those that are shipped (streams/delivery/shaping.toml).
     """
 
     route: str = "mx"
@@ -75,7 +73,6 @@ class SmtpSettings(Section):
     connections_per_slot: Annotated[int, Field(ge=1, le=1000)] = 16
     messages_per_connection: Annotated[int, Field(ge=1, le=100_000)] = 100
     addresses: str = ""
-    shaping: Path | None = None
     idle_s: float = 10.0
     connect_timeout_s: float = 30.0
     command_timeout_s: float = 300.0
@@ -143,6 +140,12 @@ class WorkerSettings(Section):
     stalled_s: Annotated[float, Field(ge=1)] | None = None
 
 
+class ControlSettings(Section):
+    """`automation` names a TOML file of rules that stands over streams/control/automation.toml."""
+
+    automation: Path | None = None
+
+
 class SecretSettings(Section):
     """Keys; unset = a file below `data_dir/keys`, made at first use.  Back up `address_id`: it names every address.
 
@@ -178,6 +181,7 @@ class Settings(BaseSettings):
     dns: DnsSettings = DnsSettings()
     mail: MailSettings = MailSettings()
     worker: WorkerSettings = WorkerSettings()
+    control: ControlSettings = ControlSettings()
     secrets: SecretSettings = SecretSettings()
 
     @classmethod
