@@ -1,6 +1,7 @@
 """What goes wrong on the way to a receiver.  Each is a result, and none but StaleIntentError leaves `pool`'s deliver.
 
 DeliveryFault
+├── ShapingFileError              the deployment's own limits do not read: at the start, before any mail
 ├── StaleIntentError              before the dot: too long ago that this process was known to own the slot
 ├── RouteError                    where the domain takes its mail
 │   ├── PermanentRouteError       DNS says: nowhere
@@ -24,6 +25,16 @@ if TYPE_CHECKING:
 
 class DeliveryFault(Exception):  # the tree's root is no error by itself
     """Root of the room's own errors."""
+
+
+class ShapingFileError(DeliveryFault):
+    """A file of limits that can't be used."""
+
+    def __init__(self, file: str, reason: str) -> None:
+        super().__init__(
+            f"smtp.shaping {file}: {reason}; write it as the shipped shaping.toml is: [default], [provider.NAME], with "
+            'connections, messages_per_connection, messages_per_s, messages_per_day, each a number above 0 or "none"'
+        )
 
 
 class StaleIntentError(DeliveryFault):

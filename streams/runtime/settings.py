@@ -64,6 +64,8 @@ class SmtpSettings(Section):
 
     `addresses`, comma-separated addresses or networks, are what this host's senders can bind; empty = those of its
     interfaces.
+
+    `shaping` names a TOML file of limits by provider, over those that are shipped (streams/delivery/shaping.toml).
     """
 
     route: str = "mx"
@@ -73,6 +75,7 @@ class SmtpSettings(Section):
     connections_per_slot: Annotated[int, Field(ge=1, le=1000)] = 16
     messages_per_connection: Annotated[int, Field(ge=1, le=100_000)] = 100
     addresses: str = ""
+    shaping: Path | None = None
     idle_s: float = 10.0
     connect_timeout_s: float = 30.0
     command_timeout_s: float = 300.0

@@ -12,13 +12,13 @@ from typing import Final
 OTHER: Final = "other"
 
 
-def _load() -> dict[str, str]:
-    table = tomllib.loads(resources.files(__package__).joinpath("providers.toml").read_text("utf-8"))
-    return {domain: provider for provider, domains in table.items() for domain in domains}
+def _load() -> dict[str, list[str]]:
+    return tomllib.loads(resources.files(__package__).joinpath("providers.toml").read_text("utf-8"))
 
 
-DOMAINS: Final[Mapping[str, str]] = _load()
-PROVIDERS: Final[frozenset[str]] = frozenset(DOMAINS.values()) | {OTHER}
+_TABLE: Final = _load()
+DOMAINS: Final[Mapping[str, str]] = {domain: provider for provider, domains in _TABLE.items() for domain in domains}
+PROVIDERS: Final[frozenset[str]] = frozenset(_TABLE) | {OTHER}
 
 
 def provider_of(domain: str, overrides: Mapping[str, str]) -> str:

@@ -28,8 +28,9 @@ from streams.runtime.settings import (
     SmtpSettings,
 )
 
-# Hours in seconds: a greylist's 5 minutes become 0.4 s, a full mailbox's 6 hours 30 s (delivery/retry.toml).
-RETRY_SCALE: Final = 1 / 720
+# Hours in seconds: a greylist's 5 minutes become 0.2 s, a full mailbox's 6 hours 15 s (delivery/retry.toml), which is
+# how long the demo's last mail waits for its end.
+RETRY_SCALE: Final = 1 / 1440
 # Partitions of the topics that follow the slots: two spare ones, as a deployment would have.
 SLOT_PARTITIONS: Final = scene.SLOTS + 2
 # Of the accepted messages so many are kept whole, to be verified; at 1 ms each.

@@ -13,6 +13,7 @@ import base64
 import subprocess
 import time
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -52,6 +53,7 @@ class EmbeddedKafka:
         heap: Java's -Xmx, such as `768m`.
         progress: told of each jar fetched (see jar_cache.py).
         listener: one more door for clients, beside the plain one.
+        options: Java's, in place of its ahead-of-time cache (see jvm.py).
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class EmbeddedKafka:
         heap: str = DEFAULT_HEAP,
         progress: Progress | None = None,
         listener: Listener | None = None,
+        options: Sequence[str] | None = None,
     ) -> None:
         self.data_dir = data_dir.resolve()
         self.home = self.data_dir / "kafka"
@@ -70,6 +73,7 @@ class EmbeddedKafka:
         self._heap = heap
         self._progress = progress
         self._listener = listener
+        self._options = options
         self._child: Child | None = None
         self._server: Server | None = None
 
@@ -122,7 +126,14 @@ class EmbeddedKafka:
         )
         cluster_id = self._format_once(jars, properties)
         child = spawn(
-            java_argv(jars, "kafka.Kafka", arguments=[properties], log_dir=self.log_file.parent, heap=self._heap),
+            java_argv(
+                jars,
+                "kafka.Kafka",
+                arguments=[properties],
+                log_dir=self.log_file.parent,
+                heap=self._heap,
+                options=self._options,
+            ),
             log_file=self._console,
             env=java_environment(),
             cwd=self.home,
@@ -141,10 +152,10 @@ class EmbeddedKafka:
         state.write(self.data_dir, server)
         return server.bootstrap
 
-    def stop(self) -> None:
-        """Shut down cleanly, within STOP_GRACE_S; nothing happens if it isn't running."""
+    def stop(self, grace_s: float = STOP_GRACE_S) -> None:
+        """Shut down cleanly, within `grace_s` seconds; nothing happens if it isn't running."""
         if self._child is not None:
-            self._child.stop(STOP_GRACE_S)
+            self._child.stop(grace_s)
             self._child = self._server = None
 
     def kill(self) -> None:

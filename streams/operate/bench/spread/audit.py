@@ -16,9 +16,11 @@ import msgspec
 
 from streams.operate.bench.spread.evidence import Deal, Evidence, Group
 from streams.operate.bench.spread.scene import Shares
-from streams.spread.check import Segment, window_deviations, worst_of_length
+from streams.spread.check import WINDOW_BOUND, Segment, window_deviations, worst_of_length
 
 LENGTHS: Final = (1_000, 10_000)
+# The audit adds shares as floats, the dealer counts in integers.
+NOISE: Final = 1e-6
 
 Sequences = Mapping[Group, Sequence[Segment]]
 
@@ -41,11 +43,13 @@ class Ordered(msgspec.Struct, frozen=True, kw_only=True):
 class Evenness(msgspec.Struct, frozen=True, kw_only=True):
     """How even it was: the worst of all groups, in sends.
 
-    `between`: any window between two changes; `over` any window at all, less the changes that its group saw.
+    `between`: any window between two changes; `over` any window at all, and `beyond` counts the groups in which that is
+    more than two and one for each change that the group saw.
     """
 
     between: float
     over: float
+    beyond: int
     of_length: dict[int, Windows]
     by_provider: dict[str, float]
 
@@ -86,6 +90,7 @@ def _turn_faults(deals: Sequence[Deal]) -> list[str]:
 def evenness(sequences: Sequences) -> Evenness:
     """Of any sequences, dealt by whomever."""
     between = over = 0.0
+    beyond = 0
     counts: Counter[int] = Counter()
     worst: dict[int, float] = dict.fromkeys(LENGTHS, 0.0)
     by_provider: dict[str, float] = {}
@@ -99,9 +104,11 @@ def evenness(sequences: Sequences) -> Evenness:
                 if strays is not None:
                     counts[length] += len(segment.slots) - length + 1
                     worst[length] = max(worst[length], strays)
-        over = max(over, max(window_deviations(segments).values()) - (len(segments) - 1))
+        across = max(window_deviations(segments).values())
+        over = max(over, across)
+        beyond += across > WINDOW_BOUND + len(segments) - 1 + NOISE
     lengths = {length: Windows(count=counts[length], worst=worst[length]) for length in LENGTHS}
-    return Evenness(between=between, over=over, of_length=lengths, by_provider=by_provider)
+    return Evenness(between=between, over=over, beyond=beyond, of_length=lengths, by_provider=by_provider)
 
 
 class Total(msgspec.Struct, frozen=True, kw_only=True):

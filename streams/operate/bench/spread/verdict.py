@@ -6,14 +6,12 @@ from typing import Any, Final
 import psutil
 
 from streams.operate.bench.spread import scene
-from streams.operate.bench.spread.audit import LENGTHS
+from streams.operate.bench.spread.audit import LENGTHS, NOISE
 from streams.operate.bench.spread.run import Spread
 from streams.operate.bench.spread.speed import LIMITS
 from streams.operate.proof.checks import Check, at_least, at_most, named
 from streams.spread.check import WINDOW_BOUND
 
-# The audit adds shares as floats, the dealer counts in integers.
-_NOISE: Final = 1e-6
 # A wrong dealer must be refused by more than a hair.
 _REFUSED: Final = WINDOW_BOUND + 0.01
 
@@ -46,15 +44,15 @@ def _right(found: Spread) -> Iterator[Check]:
 
 def _even(found: Spread) -> Iterator[Check]:
     even = found.evenness
-    bound = WINDOW_BOUND + _NOISE
+    bound = WINDOW_BOUND + NOISE
     note = "every window of any length, each gate partition, pool and provider"
     yield at_most("any window between two changes", round(even.between, 6), bound, note)
     for length in LENGTHS:
         windows = even.of_length[length]
         if windows.count:
             yield at_most(f"windows of {length:,}", round(windows.worst, 6), bound, f"{windows.count:,} of them")
-    note = "less one for each change of weights that the sequence saw"
-    yield at_most("any window over changes, less those", round(even.over, 6), bound, note)
+    note = f"two, and one for each change of weights; the worst window over changes: {even.over:.3f}"
+    yield at_most("sequences beyond the bound over changes", even.beyond, 0, note)
 
 
 def _worth(found: Spread) -> Iterator[Check]:

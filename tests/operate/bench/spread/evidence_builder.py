@@ -20,7 +20,7 @@ def weights_of(phase: int) -> Weights:
 
 
 def dealt(group: Group, stages: Sequence[tuple[int, int]]) -> list[Deal]:
-    """So many deals under each declaration, (phase, number) one after the other; a deal takes a second, a phase hours."""
+    """So many deals under each declaration, as (phase, number); a deal takes a second, a phase hours."""
     dealer = Dealer(f"{group}", weights_of(0))
     deals: list[Deal] = []
     for phase, number in stages:

@@ -79,7 +79,7 @@ def test_random_dealing_fails_the_run() -> None:
     assert failed(run) == [
         "any window between two changes",
         "windows of 1,000",
-        "any window over changes, less those",
+        "sequences beyond the bound over changes",
     ]
 
 

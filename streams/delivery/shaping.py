@@ -1,0 +1,94 @@
+"""The limits of one sending IP at one provider, as configured: shaping.toml, and the deployment's own file over it.
+
+What is learned from a provider's replies is `learned`; what both come to at a moment is `limiter`.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from msgspec import Meta
+
+from streams.delivery.errors import ShapingFileError
+
+__all__ = ["Limits", "Shaping", "load"]
+
+Lifted = Literal["none"]
+_Count = Annotated[int, Meta(ge=1)]
+_Rate = Annotated[float, Meta(gt=0)]
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """What one slot may do at one provider; None = no limit here.  Rates by second, days of UTC."""
+
+    connections: int | None = None
+    messages_per_connection: int | None = None
+    messages_per_s: float | None = None
+    messages_per_day: int | None = None
+
+
+class _Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One table of the file; UNSET is what it does not name."""
+
+    connections: _Count | Lifted | msgspec.UnsetType = msgspec.UNSET
+    messages_per_connection: _Count | Lifted | msgspec.UnsetType = msgspec.UNSET
+    messages_per_s: _Rate | Lifted | msgspec.UnsetType = msgspec.UNSET
+    messages_per_day: _Count | Lifted | msgspec.UnsetType = msgspec.UNSET
+
+
+class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    default: _Entry = _Entry()
+    provider: dict[str, _Entry] = msgspec.field(default_factory=dict)
+
+
+class Shaping:
+    """Limits by provider; who is not named has the default's."""
+
+    def __init__(self, default: Limits, named: Mapping[str, Limits]) -> None:
+        self._default = default
+        self._named = dict(named)
+
+    def limits(self, provider: str) -> Limits:
+        """The provider's limits."""
+        return self._named.get(provider, self._default)
+
+
+def load(path: Path | None) -> Shaping:
+    """The shipped limits, with what `path` says over them.  Raises ShapingFileError."""
+    shipped = _read(resources.files(__package__).joinpath("shaping.toml").read_text("utf-8"), "shaping.toml")
+    files = [shipped]
+    if path is not None:
+        try:
+            files.append(_read(path.read_text("utf-8"), str(path)))
+        except (OSError, UnicodeDecodeError) as error:
+            raise ShapingFileError(str(path), str(error)) from error
+    default: dict[str, Any] = {}
+    for file in files:
+        default |= _named(file.default)
+    # What a provider's own table says stands over any default, also one of a later file.
+    own: dict[str, dict[str, Any]] = {}
+    for file in files:
+        for provider, entry in file.provider.items():
+            own.setdefault(provider, {}).update(_named(entry))
+    return Shaping(_limits(default), {provider: _limits(default | fields) for provider, fields in own.items()})
+
+
+def _read(text: str, name: str) -> _File:
+    try:
+        return msgspec.convert(tomllib.loads(text), _File)
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise ShapingFileError(name, str(error)) from error
+
+
+_FIELDS: Final = tuple(field.name for field in msgspec.structs.fields(_Entry))
+
+
+def _named(entry: _Entry) -> dict[str, Any]:
+    return {name: value for name in _FIELDS if (value := getattr(entry, name)) is not msgspec.UNSET}
+
+
+def _limits(fields: Mapping[str, Any]) -> Limits:
+    return Limits(**{name: None if value == "none" else value for name, value in fields.items()})
