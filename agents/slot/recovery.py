@@ -23,6 +23,7 @@ from confluent_kafka import Message
 from schemas import topics
 from schemas.events import Checkpoint
 from streams.delivery.journal import CHECKPOINT_KEY, Entry, Memory, decode, remembered
+from streams.delivery.lane_note import LaneNote
 from streams.runtime import metrics
 from streams.runtime.partition.group_offsets import Committed
 from streams.runtime.settings import Settings
@@ -68,7 +69,8 @@ def read_back(slot: int, stable: Mapping[str, Committed], settings: Settings, *,
 
 def _named(stable: Mapping[str, Committed]) -> int | None:
     """The latest checkpoint that the offsets name."""
-    return max((int(one.metadata) for one in stable.values() if one.metadata.isdecimal()), default=None)
+    notes = (LaneNote.read(one.metadata) for one in stable.values())
+    return max((note.checkpoint for note in notes if note is not None), default=None)
 
 
 def _last_checkpoint(

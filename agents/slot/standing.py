@@ -66,5 +66,6 @@ class Standing:
                 for lane, book in self.lanes.items()
                 if book.ever  # also where its very first one hangs: the offset names the checkpoint
             },
+            notes={(self._topic(lane), self._slot): book.note for lane, book in self.lanes.items()},
             committed=committed,
         )

@@ -15,6 +15,7 @@ from typing import Final, Literal
 import msgspec
 
 from schemas.events import Checkpoint, Intent, Lane, Outcome
+from streams.delivery.lane_note import progress_note
 
 Key = tuple[str, int]
 Entry = Intent | Outcome | Checkpoint
@@ -108,6 +109,11 @@ class LaneBook:
     def committable(self) -> int:
         """Everything below is done."""
         return min(self._open, default=self._next)
+
+    @property
+    def note(self) -> str:
+        """What the commit says of it beside the offset."""
+        return progress_note(self._next, len(self._open))
 
     def lane(self) -> Lane:
         """For a checkpoint."""

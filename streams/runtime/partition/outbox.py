@@ -6,8 +6,8 @@ committed: deliveries, returns, and with them the lanes' offsets and the checkpo
 1. What is said goes out at once, into the open transaction, in the order in which it was said.
 2. It is committed about once a second, sooner where nothing is under way.  For that moment nothing more goes out: what
    is said meanwhile waits.  The owner says where it stands; that checkpoint is written, the group's offsets go with the
-   checkpoint's own offset as their metadata, and all of it is committed.  So the checkpoint has exactly the effects
-   that are committed with it.
+   checkpoint's own offset, and the owner's note, as their metadata, and all of it is committed.  So the checkpoint has
+   exactly the effects that are committed with it.
 3. An error that can be aborted (a broker away, one record refused): once the abort is confirmed, nothing of the
    transaction counts.  All effects since the last commit go out again from memory, before anything new.  Facts that
    were not on the broker fail with TransactionAbortedError; those that were stay so.
@@ -20,7 +20,7 @@ import contextlib
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import structlog
@@ -67,11 +67,12 @@ def back_off_s(aborts: int) -> float:
 class Position:
     """Where the owner stands: a checkpoint to write, and the offset (next to be done) of each lane, by full name.
 
-    `committed` is told once it is.
+    `notes`: what each lane's metadata says behind the checkpoint's offset.  `committed` is told once it is.
     """
 
     checkpoint: Record
     offsets: Mapping[tuple[str, int], int]
+    notes: Mapping[tuple[str, int], str] = field(default_factory=dict)
     committed: Callable[[], None] = lambda: None
 
 
@@ -273,7 +274,8 @@ class Outbox:
             raise aborted if checkpoint.refusal is None else RecordRefusedError(self._name, str(checkpoint.refusal))
         named = str(checkpoint.future.result())
         positions = [
-            TopicPartition(topic, partition, offset, named) for (topic, partition), offset in position.offsets.items()
+            TopicPartition(*place, offset, named + position.notes.get(place, ""))
+            for place, offset in position.offsets.items()
         ]
 
         def ended() -> None:

@@ -17,6 +17,7 @@ from schemas.events import Checkpoint, Intent, Lane, Outcome, Send
 from schemas.topics import MESSAGE_BYTES
 from streams.compose.message import Message
 from streams.delivery.journal import decode
+from streams.delivery.lane_note import LaneNote
 from streams.runtime.errors import FencedError
 from streams.runtime.partition.streaming_producer import StreamingProducer
 from tests.agents.slot.builders import CONNECTIONS, LANE, plain, sends, slot
@@ -44,7 +45,9 @@ async def test_each_send_goes_once_and_its_intent_stands_before_its_dot(
             await one.until(lambda: one.committed()[0] == 5, "all is committed")
         offset, named = one.committed()
         records = read(one.settings, "journal", isolation="read_uncommitted")
-        (pointed,) = [decode(record.value() or b"") for record in records if record.offset() == int(named)]
+        note = LaneNote.read(named)
+        assert note is not None
+        (pointed,) = [decode(record.value() or b"") for record in records if record.offset() == note.checkpoint]
         finals, journal = one.finals(), one.journal()
     assert set(finals.values()) == {"accepted"}
     assert len(receiver.messages) == len(announced) == 5
@@ -53,6 +56,7 @@ async def test_each_send_goes_once_and_its_intent_stands_before_its_dot(
     assert {entry.send_id for entry in outcomes} == set(finals)
     assert isinstance(pointed, Checkpoint)
     assert pointed.lanes["sends.marketing"] == Lane(next=offset)
+    assert (note.begun, note.open) == (offset, 0)
     assert pointed.open == ()
 
 
