@@ -36,6 +36,7 @@ VIEWS = (
     topics.EGRESS,
     topics.CONDITIONS,
     topics.LEASES,
+    topics.WARMUPS,
     topics.SUPPRESSIONS,
 )
 SOURCES: Final = (topics.RECIPIENTS_TRANSACTIONAL.name, topics.RETURNS.name, topics.RECIPIENTS_MARKETING.name)

@@ -11,6 +11,7 @@ from agents.control.contents import Contents
 from agents.control.duty import Duty, Rounds
 from agents.control.leasing import Leasing
 from agents.control.unreadable import Unreadable
+from agents.control.warmup import WarmingUp
 from agents.control.word import Word
 from agents.views import replicate
 from schemas import topics
@@ -25,7 +26,15 @@ from streams.runtime.settings import Settings
 
 log = structlog.get_logger(__name__)
 
-VIEWS = (topics.CAMPAIGNS, topics.TENANTS, topics.CONTENTS, topics.CONTROLS, topics.EGRESS, topics.DEMANDS)
+VIEWS = (
+    topics.CAMPAIGNS,
+    topics.TENANTS,
+    topics.CONTENTS,
+    topics.CONTROLS,
+    topics.EGRESS,
+    topics.DEMANDS,
+    topics.WARMUPS,
+)
 CHECKED = (topics.CAMPAIGNS, topics.TENANTS, topics.EGRESS)
 TICK_S: Final = 0.2
 # One turn compiles what is missing: 2 MB of HTML take seconds, and a thousand campaigns at a first start are as many
@@ -44,10 +53,12 @@ class Control:
         self._reader = GroupReader(settings, "control", CHECKED, client_id=f"evenpost-{member}", name=member)
         self._unreadable = Unreadable(settings, self._producer)
         word = Word(settings, self._producer)
+        automation = Automation(settings, self._world, word, member=member)
         duties: tuple[Duty, ...] = (
             Contents(settings, self._world, word),
             Leasing(settings, self._world, word),
-            Automation(settings, self._world, word, member=member),
+            automation,
+            WarmingUp(settings, self._world, word, automation.history),
         )
         self._rounds = Rounds(duties, active=self._active)
         # When (monotonic) the group's word on who is active was heard last.

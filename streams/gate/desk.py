@@ -59,7 +59,13 @@ class Desk:
         self._room = WaitingRoom(state)
         self._sweep = Sweep(state, world)
         self._settling = Settling(
-            partition, slots=slots, state=state, world=world, settings=settings, outcomes=self._outcomes
+            partition,
+            partitions=partitions,
+            slots=slots,
+            state=state,
+            world=world,
+            settings=settings,
+            outcomes=self._outcomes,
         )
         self._release = Release(
             partition,

@@ -51,17 +51,23 @@ class Settling:
     """The decisions of one gate partition, mail by mail."""
 
     def __init__(
-        self, partition: int, *, slots: int, state: State, world: World, settings: DeskSettings, outcomes: Outcomes
+        self,
+        partition: int,
+        *,
+        partitions: int,
+        slots: int,
+        state: State,
+        world: World,
+        settings: DeskSettings,
+        outcomes: Outcomes,
     ) -> None:
         self._partition = partition
-        self._slot_count = slots
         self._state = state
         self._world = world
         self._settings = settings
         self._outcomes = outcomes
-        self._slots = Slots(state, partition)
+        self._slots = Slots(state, partition, partitions=partitions, width=slots)
         self._buckets: dict[str, Bucket] = {}
-        self._usable: dict[tuple[str, str], tuple[Weights, Weights]] = {}
 
     # ── persons ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -127,7 +133,9 @@ class Settling:
     def _deal(self, case: Case, goes: Goes, weights: Weights, now: datetime, *, keep_slot: bool) -> Dealt:
         send, campaign, offsets = case.send, goes.campaign, self._world.offsets
         slot, version, turn = send.slot, 0, 0  # a retry on its own IP is no new deal: 0 keeps it out of the bound
-        if not keep_slot or all(slot != one for one, _ in weights):
+        if keep_slot and any(slot == one for one, _ in weights):
+            self._slots.keep(campaign.pool, send.provider, slot)
+        else:
             slot, version, turn = self._slots.deal(campaign.pool, send.provider, weights)
         dealt = msgspec.structs.replace(
             send,
@@ -196,10 +204,5 @@ class Settling:
         return self._buckets.setdefault(campaign_key, Bucket(now))
 
     def _weights(self, pool: str, provider: str, now: datetime) -> Weights:
-        """The pool's slots that have a partition: an egress entry beyond the topic's width must not stop the gate."""
-        found = self._world.weights(pool, provider, now)
-        known = self._usable.get((pool, provider))
-        if known is None or known[0] is not found:
-            usable = tuple((slot, weight) for slot, weight in found if slot < self._slot_count)
-            known = self._usable[pool, provider] = (found, usable)
-        return known[1]
+        """Who may take the pool's mail to this provider; an empty one: whatever the provider."""
+        return self._slots.usable(pool, provider, self._world.share(pool, provider, now), now)

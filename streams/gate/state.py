@@ -1,7 +1,7 @@
 """One gate partition's tables as the gate sees them: a sorted map of bytes.
 
 Keys: `p/` person (streams.gate.person), `w/` waiting room (streams.gate.waiting), `s/` dealers (streams.gate.slots),
-`f/` how far the forgetting is (streams.gate.sweep).
+`q/` what warming IPs took today (streams.gate.quotas), `f/` how far the forgetting is (streams.gate.sweep).
 """
 
 from collections.abc import Iterator

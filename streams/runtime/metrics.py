@@ -323,6 +323,11 @@ LATE_DELIVERIES = _counter(
     "Deliveries that came more than `grace` after their span's end: no volume counts them, ClickHouse does.",
     "Steady: a sender's clock is wrong, or its transactions take minutes.",
 )
+WARMING = _gauge(
+    "evenpost_warming",
+    "IPs and providers at which an IP warms up (each pair counts one), as the active CONTROL sees them.",
+    "Not falling for a week: `evenpost egress warmup SLOT` says at which provider it stands still, and why.",
+)
 BLOCKS = _counter("evenpost_blocks_total", "Blocks of deliveries written to ClickHouse.", "None.")
 ROWS = _counter("evenpost_rows_total", "Deliveries written to ClickHouse.", "None.")
 BLOCK_FAILURES = _counter(

@@ -149,6 +149,21 @@ class ControlSettings(Section):
     automation: Path | None = None
 
 
+class WarmupSettings(Section):
+    """When a warming IP stands still or steps back at a provider; unset = the figure in streams/spread/warmup.toml.
+
+    `…_deferrals` and `…_complaints` are shares of attempts and of accepted mail, `least_used` of the day's allowance.
+    """
+
+    stall_deferrals: Annotated[float, Field(gt=0, le=1)] | None = None
+    back_deferrals: Annotated[float, Field(gt=0, le=1)] | None = None
+    stall_complaints: Annotated[float, Field(gt=0, le=1)] | None = None
+    back_complaints: Annotated[float, Field(gt=0, le=1)] | None = None
+    least_deferrals: Annotated[int, Field(ge=1)] | None = None
+    least_complaints: Annotated[int, Field(ge=1)] | None = None
+    least_used: Annotated[float, Field(ge=0, le=1)] | None = None
+
+
 class SecretSettings(Section):
     """Keys; unset = a file below `data_dir/keys`, made at first use.  Back up `address_id`: it names every address.
 
@@ -185,6 +200,7 @@ class Settings(BaseSettings):
     mail: MailSettings = MailSettings()
     worker: WorkerSettings = WorkerSettings()
     control: ControlSettings = ControlSettings()
+    warmup: WarmupSettings = WarmupSettings()
     secrets: SecretSettings = SecretSettings()
 
     @classmethod

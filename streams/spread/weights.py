@@ -5,7 +5,7 @@
 1. The IP must be active, its weight above 0, its sender not standing still (`held`), no control may stop it.  A control
    with `slow_to` slows the sender and CONTROL's capacity; it stops nothing.
 2. A warming IP has a weight and an allowance for each provider and day.  Before CONTROL's first word it has those of
-   the first day; without today's word those of the last one: an allowance never grows by silence.
+   the first day; until today's word the allowance that this can't fall short of, one stage below the last.
 3. A condition lowers the weight to 1/2, 1/4 or 1/8 where the IP may send that part of its limit.  In steps, so that
    weights change rarely: each change adds one send to what a window of deals may deviate (streams.spread.dealing).
 
@@ -18,6 +18,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
 from schemas.events import Condition, Control, Egress, WarmupDay
+from streams.spread.warmup import UNKNOWN_VOLUME_WEIGHT, allowance_of
 
 Target = Literal["campaign", "slot", "tenant"]
 
@@ -25,9 +26,6 @@ Target = Literal["campaign", "slot", "tenant"]
 STEPS: Final = ((0.75, 1.0), (0.375, 0.5), (0.1875, 0.25), (0.0, 0.125))
 # A sender tells a condition that is not good each 30 s: after three it missed, nothing is known any more.
 CONDITION_S: Final = 90.0
-# Of an IP's full weight, on the first day at a provider whose volume nobody knows yet.  Its allowance bounds what it
-# does; a sixteenth keeps that from going out in the day's first minutes where the provider is large.
-UNKNOWN_VOLUME_WEIGHT: Final = 1 / 16
 NEVER: Final = datetime.max.replace(tzinfo=UTC)
 
 
@@ -72,7 +70,7 @@ def weigh(said: Said, provider: str, now: datetime) -> Weighed:
     if plan is not None:
         changes.append(next_day(now))
         if provider:
-            warmup, allowance = _warming(said.egress, said.warmup)
+            warmup, allowance = _warming(said.egress, said.warmup, day_of(now))
     factor = 1.0
     if said.condition is not None:
         factor, until = condition_factor(said.condition, now)
@@ -125,14 +123,16 @@ def condition_factor(condition: Condition, now: datetime) -> tuple[float, dateti
     return factor, NEVER if factor == 1.0 else until
 
 
-def _warming(egress: Egress, day: WarmupDay | None) -> tuple[float, int | None]:
+def _warming(egress: Egress, word: WarmupDay | None, day: str) -> tuple[float, int | None]:
     """(part of the weight, allowance a day)."""
     plan = egress.warmup
     if plan is None:
         return 1.0, None
-    if day is None or day.at < plan.started_at:  # a word on an earlier warm-up of this slot
+    if word is None or word.at < plan.started_at:  # a word on an earlier warm-up of this slot
         return UNKNOWN_VOLUME_WEIGHT, plan.initial_per_day
-    return day.weight, day.allowance
+    if word.stage is None or word.allowance is None or word.day == day:
+        return word.weight, word.allowance
+    return word.weight, min(word.allowance, allowance_of(plan, max(0, word.stage - 1)))
 
 
 def day_of(now: datetime) -> str:

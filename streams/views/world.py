@@ -23,7 +23,6 @@ from schemas.events import (
     Lease,
     Suppression,
     Tenant,
-    Volume,
     WarmupDay,
 )
 from streams.spread import weights
@@ -61,7 +60,6 @@ class World:
         self.leases: dict[str, Lease] = {}
         self.demands: dict[str, Demand] = {}
         self.warmups: dict[str, WarmupDay] = {}
-        self.volumes: dict[str, Volume] = {}
         self.domains: dict[str, DomainProvider] = {}
         self.providers: dict[str, str] = {}  # of `domains`, domain to provider
         self.suppressions: SuppressionStore = SuppressionsInMemory() if suppressions is None else suppressions
@@ -88,7 +86,6 @@ class World:
                 (topics.LEASES, self.leases),
                 (topics.DEMANDS, self.demands),
                 (topics.WARMUPS, self.warmups),
-                (topics.VOLUMES, self.volumes),
                 (topics.DOMAINS, self.domains),
                 (topics.SUPPRESSIONS, {}),  # kept by the store
             )

@@ -131,7 +131,7 @@ def test_a_warming_slot_has_its_days_weight_and_allowance_at_each_provider() -> 
     assert (gmail.weights[-1], gmail.allowances) == ((3, 0.5), {3: 50})
     assert (docomo.weights[-1], docomo.allowances) == ((3, 1 / 16), {3: 20})
     assert pool.world.share("shared", "gmail", NOW) is gmail
-    pool.warmup(3, day="2026-12-02", stage=1, allowance=75)
+    pool.warmup(3, stage=1, allowance=75)
     assert pool.world.share("shared", "gmail", NOW).allowances == {3: 75}
     pool.warmup(3, stage=None, allowance=None, weight=1.0)
     warm = pool.world.share("shared", "gmail", NOW)
