@@ -16,7 +16,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self
@@ -31,6 +31,7 @@ from streams.operate.up import Fleet
 from streams.runtime.children import Child, spawn
 from streams.runtime.settings import (
     ClickHouseSettings,
+    ControlSettings,
     DnsSettings,
     KafkaSettings,
     MailSettings,
@@ -316,9 +317,17 @@ def box(
     prefix: str = "evenpost.",
     roles: Mapping[str, int] | None = None,
     route: str = "mx",
+    slots: int = SLOTS,
+    shaping: str | None = None,
+    automation: str | None = None,
+    simulated: Sequence[str | Path] = (),
     **mail: Any,
 ) -> Iterator[Box]:
-    """Start everything and wait until it is ready; `bootstrap` None = an embedded broker of its own."""
+    """Start everything and wait until it is ready; `bootstrap` None = an embedded broker of its own.
+
+    `shaping` and `automation` are the text of the files that stand over the shipped ones, `simulated` more options of
+    the simulator.
+    """
     data_dir.mkdir(parents=True, exist_ok=True)
     ports = data_dir / "simulator.json"
     log = data_dir / "simulator.jsonl"
@@ -333,6 +342,7 @@ def box(
         ports,
         "--slow-s",
         "1",
+        *simulated,
     ]
     simulator = spawn(
         [sys.executable, "-m", "streams.operate.simulator", *arguments], log_file=data_dir / "simulator.log"
@@ -343,10 +353,16 @@ def box(
         settings = Settings(
             data_dir=data_dir,
             kafka=KafkaSettings(
-                bootstrap=bootstrap, prefix=prefix, gate_partitions=GATE_PARTITIONS, slots=SLOTS, session_timeout_s=6.0
+                bootstrap=bootstrap, prefix=prefix, gate_partitions=GATE_PARTITIONS, slots=slots, session_timeout_s=6.0
             ),
             clickhouse=ClickHouseSettings(sql_port=0),
-            smtp=SmtpSettings(route=route, port=told["smtp_port"], starttls="never"),
+            smtp=SmtpSettings(
+                route=route,
+                port=told["smtp_port"],
+                starttls="never",
+                shaping=_written(data_dir / "shaping.toml", shaping),
+            ),
+            control=ControlSettings(automation=_written(data_dir / "automation.toml", automation)),
             dns=DnsSettings(servers=f"127.0.0.1:{told['dns_port']}"),
             mail=MailSettings(retry_scale=0.005, **mail),
         )
@@ -360,6 +376,13 @@ def box(
     with Box(settings=fleet.settings, fleet=fleet, simulator_log=log, _simulator=simulator, said=said) as made:
         fleet.wait_ready(LIMIT_S)
         yield made
+
+
+def _written(file: Path, text: str | None) -> Path | None:
+    if text is None:
+        return None
+    file.write_text(text, "utf-8")
+    return file
 
 
 def _write_key(file: Path) -> None:

@@ -1,0 +1,32 @@
+"""What mailbox providers see, at full size: dilution, bursts, blocks, and how soon an operator's word counts."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.acceptance.results import recorded
+from tests.e2e import dilution, halting
+from tests.support.e2e import box
+
+pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(3600)]
+
+# Rules that would rightly act on what these tests do on purpose.
+NO_AUTOMATION: Final = "[fuse]\nenabled = false\n"
+
+
+def test_dilution(tmp_path: Path) -> None:
+    """A tenant with 30 % bad addresses at 2 % of the volume: each of 16 IPs bounces as the pool does."""
+    with box(tmp_path / "data", slots=16, automation=NO_AUTOMATION) as world:
+        world.egress()
+        recorded("dilution", partial(dilution.diluted, world, mails=30_000))
+
+
+def test_pause_cancel_and_pace_with_a_hundred_thousand_waiting(tmp_path: Path) -> None:
+    """Ten seconds, ten seconds, a minute, on the receiver's log."""
+    with box(tmp_path / "data") as world:
+        world.egress()
+        recorded("halting", partial(halting.halted, world, waiting=100_000))
