@@ -4,16 +4,20 @@ Transactional recipients are decided first, then what comes back, then marketing
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final
 
+import msgspec
 from prometheus_client import Counter as Metric
 
 from agents.views import replicate
 from schemas import topics
+from schemas.events import Demand
 from streams.gate.desk import Desk, DeskSettings, Emission, Source
+from streams.gate.looks import Looks
 from streams.gate.outcomes import failed_letter
 from streams.runtime.app import make_app
 from streams.runtime.dead_letters import Failure
@@ -24,6 +28,7 @@ from streams.runtime.partition.fuse_file import fuse_kept_in
 from streams.runtime.partition.group_offsets import GroupOffsets
 from streams.runtime.partition.ownership import Ownership
 from streams.runtime.partition.partition_loop import PartitionLoop, Received
+from streams.runtime.producer import RecordProducer
 from streams.runtime.settings import Settings
 from streams.runtime.state.local_state import state_path
 from streams.runtime.state.tables import PartitionTable
@@ -41,23 +46,40 @@ VIEWS = (
 )
 SOURCES: Final = (topics.RECIPIENTS_TRANSACTIONAL.name, topics.RETURNS.name, topics.RECIPIENTS_MARKETING.name)
 
+# A demand is told anew within two seconds: one that can't be delivered in five is of no use any more.
+DEMAND_TIMEOUT_MS: Final = 5_000
+
 
 class Decisions:
     """The desk, as the partition loop calls it."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, tell: Callable[[Demand], None]) -> None:
+        """`tell` CONTROL of what waits for credit; outside of the batch's transaction."""
         self._desk = desk
+        self._tell_demand = tell
         self._told: Counter[str] = Counter()
         self._forgotten = 0
-        self.next_release = desk.next_release
+        self._looks = Looks()
 
     def receive(self, received: Received, now: datetime) -> Sequence[Emission]:
         """Decide one event."""
+        self._looks.came()
         return self._desk.receive(_source(received), received.value, now)
 
+    def next_release(self, now: datetime) -> datetime | None:
+        """When to look at what waits again; None when nothing does."""
+        return (self._looks.again or now) if self._desk.waiting else None
+
     def release(self, now: datetime, *, limit: int) -> Sequence[Emission]:
-        """Decide what waited and is due; and, as this ends a batch, go on sweeping, and tell what the desk counted."""
-        released = self._desk.release(now, limit=limit)
+        """Decide what waited and is due; and, as this ends a batch, tell what waits and was counted, and sweep."""
+        released: Sequence[Emission] = ()
+        if self._looks.due(now):
+            released = self._desk.release(now, limit=limit)
+            self._looks.looked(now, self._desk.next_release(now))
+            if len(released) >= limit:
+                self._looks.at_once()
+        if (demand := self._desk.demand(now)) is not None:
+            self._tell_demand(demand)
         self._desk.sweep(now)
         self._tell(ODDITIES, self._desk.counters)
         self._tell(OUTCOMES, self._desk.outcome_types)
@@ -106,6 +128,9 @@ class Gate:
             address_key_version=settings.secrets.address_id_version,
             providers=settings.providers,
         )
+        self._producer = RecordProducer(
+            settings.kafka, client_id=f"evenpost-{member}-demand", delivery_timeout_ms=DEMAND_TIMEOUT_MS
+        )
         self.app = make_app("gate", settings, member=member)
         self._offsets = GroupOffsets(settings.kafka, self.app.conf.id)
         self._threads = ThreadPoolExecutor(settings.kafka.gate_partitions, thread_name_prefix="gate")
@@ -150,7 +175,14 @@ class Gate:
             settings=self._desk_settings,
         )
         self._desks[partition] = desk
-        return Decisions(desk)
+        return Decisions(desk, self._tell)
+
+    def _tell(self, demand: Demand) -> None:
+        topic, key = self._settings.topic(topics.DEMANDS.name), str(demand.gate_partition).encode()
+        with suppress(BufferError):  # the next one follows within a second
+            told = self._producer.offer(topic, msgspec.json.encode(demand), key=key)
+            # Nobody waits for it.  The producer counts and logs what fails; else asyncio would tell it once more.
+            told.add_done_callback(lambda done: done.cancelled() or done.exception())
 
     def _waiting(self) -> int:
         owned = self.ownership.partitions
@@ -161,6 +193,7 @@ class Gate:
         readiness = worker.Readiness(self._settings, role="gate", member=self._member)
         code = await worker.serve(self.app, self.ownership, readiness, views=self._replication)
         self._replication.close()
+        self._producer.close()
         return code
 
 

@@ -13,19 +13,22 @@ from datetime import datetime
 import msgspec
 
 from schemas import ids, topics
-from schemas.events import Recipient, Return, Rule, Send
+from schemas.events import Demand, Recipient, Return, Rule, Send
+from streams.gate.agenda import Look
 from streams.gate.decode import Broken, Names, name_event, read_recipient
+from streams.gate.demand import Demands
 from streams.gate.drafts import KINDS, draft, named_draft
 from streams.gate.origin import forwarded, original
 from streams.gate.outcomes import Outcomes, dead_letter, failed_letter
 from streams.gate.person import Entry, Person, Stage
-from streams.gate.release import Release, closed
+from streams.gate.release import Release
+from streams.gate.rows import closed
 from streams.gate.settling import Dealt, Ended, Settling
 from streams.gate.state import State, passed_over
 from streams.gate.sweep import Sweep
 from streams.gate.terms import DeskSettings, Source
 from streams.gate.verdict import Case, expiry, waiting_rule
-from streams.gate.waiting import NEW, RETURNED, WaitingRoom, pack
+from streams.gate.waiting import NEW, RETURNED, TIMED, Lane, WaitingRoom, pack
 from streams.runtime.dead_letters import Failure
 from streams.runtime.partition.emission import Emission
 from streams.views.world import World
@@ -67,9 +70,12 @@ class Desk:
             settings=settings,
             outcomes=self._outcomes,
         )
+        look = Look(self._room, world, self._settling.credit, self._settling.weights)
+        self._demands = Demands(partition, self._room, look)
         self._release = Release(
             partition,
             room=self._room,
+            look=look,
             settling=self._settling,
             outcomes=self._outcomes,
             world=world,
@@ -113,6 +119,10 @@ class Desk:
     def next_release(self, now: datetime) -> datetime | None:
         """When `release` has something to do again; None when nothing waits."""
         return self._release.next_release(now)
+
+    def demand(self, now: datetime) -> Demand | None:
+        """What CONTROL is to know of what waits for credit, where it is time to tell."""
+        return self._demands.told(now)
 
     def reject(self, source: Source, value: bytes | None, now: datetime, failure: Failure) -> list[Emission]:
         """For an event that an internal error stopped: a dead letter, beside a final `rejected` where it has names."""
@@ -179,10 +189,8 @@ class Desk:
         if entry is not None and entry.came_from(send):
             self.counters["replayed"] += 1
             return []
-        queue = self._room.queues.get(ids.campaign_key(send.tenant, send.campaign_id))
         case = Case(send=send, person=person, entry=entry, faults=faults, missing_since=now)
-        # Under a pace, nobody overtakes those that wait for it.
-        settled = self._settling.settle(case, now, keep_slot=False, behind=queue is not None and queue.rows[NEW] > 0)
+        settled = self._settling.settle(case, now, keep_slot=False, place="arrives")
         match settled:
             case Ended():
                 return [settled.emission]
@@ -191,9 +199,12 @@ class Desk:
                 return [settled.emission]
         rule = waiting_rule(settled.reason, send, self._world, now, self._settings)
         waiting = self._outcomes.waiting(send, rule, now)
+        lane: Lane = NEW
+        if settled.until is not None:
+            lane, send = TIMED, self._due(send, settled.until)
         row = pack(send, keep_slot=False)
         self._settling.write(send, person.with_entry(self._settling.first_entry(send)))
-        self._room.put(NEW, send, row)
+        self._room.put(lane, send, row)
         return [waiting]
 
     # ── returns ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -212,13 +223,16 @@ class Desk:
         if back.kind == "give_back":
             self._settling.write(send, person.with_entry(closed(entry, send)))
             return []
-        # Due no later than it expires, so that it ends in time.
-        campaign = self._world.campaigns.get(ids.campaign_key(send.tenant, send.campaign_id))
-        send = msgspec.structs.replace(send, due=min(back.due, expiry(send, campaign, self._settings)))
+        send = self._due(send, back.due)
         row = pack(send, keep_slot=back.kind != "drained")
         self._settling.write(send, person.with_entry(msgspec.structs.replace(entry, stage=Stage.RETURNED)))
         self._room.put(RETURNED, send, row)
         return []
+
+    def _due(self, send: Send, due: datetime) -> Send:
+        """Due then, but no later than it expires, so that it ends in time."""
+        campaign = self._world.campaigns.get(ids.campaign_key(send.tenant, send.campaign_id))
+        return msgspec.structs.replace(send, due=min(due, expiry(send, campaign, self._settings)))
 
 
 def _current(person: Person, back: Return) -> Entry | None:

@@ -11,7 +11,9 @@ from schemas import ids, topics
 from schemas.events import Destination, Kind, Recipient, Rule, Send
 from streams.gate.address import BadAddressError, checked_address, masked
 from streams.gate.decode import Names
+from streams.gate.quiet import bad_zone
 from streams.gate.terms import DeskSettings, Source
+from streams.gate.window import zone
 from streams.spread.providers import provider_of
 
 KINDS: Final[dict[str, Kind]] = {
@@ -42,6 +44,8 @@ def draft(
         faults.append(Rule(rule="to.channel", value=to.channel, limit="mail"))
     if kind == "transactional" and recipient.dedup_key is None:
         faults.append(Rule(rule="dedup_key", value="missing", limit="required for transactional mail"))
+    if recipient.timezone and zone(recipient.timezone) is None:
+        faults.append(bad_zone("timezone", recipient.timezone))
     made = _draft(recipient, origin, partition, now, send_id=ids.send_id(recipient), to=to, provider=provider)
     return made, tuple(faults)
 
@@ -81,4 +85,5 @@ def _draft(
         source_topic=origin.topic,
         source_partition=origin.partition,
         source_offset=origin.offset,
+        timezone=(names.timezone or "") if isinstance(names, Recipient) else "",
     )

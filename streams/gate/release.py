@@ -1,33 +1,40 @@
-"""Out of the waiting room: transactional mail first, then campaigns by turns, each in the order of its due times.
+"""Out of the waiting room: transactional mail first, then marketing as credit allows, each tenant by its share.
 
-Every row is decided on again, in full.  A lane stops at the first mail that still waits, so a campaign that can't go
-costs one look, and a pause, a cancellation or a new pace takes effect at the next release.  While a campaign is paused
-its mails still expire, in that order: a returned one at the latest with those that are due before it.
+1. One look says what may go, and what can only end (`agenda`).
+2. Transactional campaigns go by turns.
+3. What can only end (cancelled, expired, missing too long) has half of what is left of the limit.
+4. Each pool's credit is shared out (`sharing`), pools by turns.
+5. What had no turn is looked at for its end, where the first of it may have come to that.
+
+Every row is decided on again, in full (`rows`).  A lane stops at the first mail that still waits, so a campaign that
+can't go costs at most one look, and a pause, a cancellation or a new pace takes effect at the next release.  While a
+campaign is paused its mails still expire, in that order: a returned one at the latest with those that are due before
+it.
 """
 
 from collections import Counter
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Final
 
-import msgspec
-
-from schemas import ids, topics
-from schemas.events import Rule, Send
-from streams.gate.outcomes import Outcomes, dead_letter
-from streams.gate.person import Entry, Person, Stage
-from streams.gate.settling import Dealt, Ended, Settling, Waiting
-from streams.gate.state import millis, moment, passed_over
-from streams.gate.terms import DeskSettings, Source
-from streams.gate.verdict import Case
-from streams.gate.waiting import LANES, NEW, RETURNED, Lane, Queue, WaitingRoom, due_ms, unpack
-from streams.runtime.errors import RuntimeFault
+from schemas.events import Campaign
+from streams.gate.agenda import Agenda, Line, Look
+from streams.gate.outcomes import Outcomes
+from streams.gate.rota import Rota
+from streams.gate.rows import Released, Rows
+from streams.gate.settling import Settling
+from streams.gate.sharing import TURN, Sharing, Tags
+from streams.gate.state import moment
+from streams.gate.terms import DeskSettings
+from streams.gate.waiting import LANES, NEW, RETURNED, Lane, WaitingRoom
 from streams.runtime.partition.emission import Emission
 from streams.views.world import World
 
-# Rows of one campaign in a row before the next has its turn: enough to make a scan worth it, few enough to be fair.
-TURN: Final = 16
 # How long to look away from what a change of the world alone can set free: a pause's end is seen within that.
 IDLE: Final = timedelta(seconds=1)
+# Owners of turns that are no tenant and no campaign: neither's name holds a blank.
+_TRANSACTIONAL: Final = "all transactional"
+_POOLS: Final = "all pools"
 
 
 class Release:
@@ -38,156 +45,119 @@ class Release:
         partition: int,
         *,
         room: WaitingRoom,
+        look: Look,
         settling: Settling,
         outcomes: Outcomes,
         world: World,
         settings: DeskSettings,
         counters: Counter[str],
     ) -> None:
-        self._partition = partition
         self._room = room
-        self._settling = settling
-        self._outcomes = outcomes
         self._world = world
-        self._wait = timedelta(seconds=settings.unknown_campaign_wait_s)
-        self._counters = counters
-        self._last = {"transactional": "", "marketing": ""}  # who had the last turn
+        self._credit = settling.credit
+        self._look = look
+        self._rows = Rows(
+            partition, room=room, settling=settling, outcomes=outcomes, settings=settings, counters=counters
+        )
+        self._tags = Tags()
 
     def release(self, now: datetime, limit: int) -> list[Emission]:
         """Let go what may go, and end what must: at most `limit` mails."""
-        emissions: list[Emission] = []
-        left = limit
-        for kind in ("transactional", "marketing"):
-            names = [name for name in self._room.queues if self._kind(name) == kind]
-            begin = names.index(self._last[kind]) + 1 if self._last[kind] in names else 0
-            names = names[begin:] + names[:begin]
-            while names and left:
-                more: list[str] = []
-                for name in names:
-                    turn = min(TURN, left)
-                    released = self._turn(name, now, turn, emissions)
-                    left -= released
-                    if released:
-                        self._last[kind] = name
-                    if released == turn:
-                        more.append(name)
-                    if not left:
-                        break
-                names = more
-        return emissions
+        self._room.bring_over(limit)
+        agenda = self._look.agenda(now)
+        out = Released(left=limit)
+        left = self._by_turns(agenda.transactional, now, out)
+        ending = [*agenda.cancelled, *agenda.held]
+        self._end(ending, now, out, keep=out.left // 2)
+        for pool in self._tags.last.after_last(_POOLS, list(agenda.marketing)):
+            if out.left:
+                self._tags.last.had(_POOLS, pool)
+            left += self._share_out(pool, agenda.marketing[pool], now, out)
+        self._nobody_overtakes(agenda, left, now)
+        unseen = [line.only(lane) for line in left for lane in line.lanes if line.ends_unseen(lane, now)]
+        self._end([*ending, *unseen], now, out, keep=0)
+        return out.emissions
 
-    def _kind(self, campaign_key: str) -> str:
-        campaign = self._world.campaigns.get(campaign_key)
-        return "marketing" if campaign is None else campaign.kind
+    def _by_turns(self, lines: Iterable[Line], now: datetime, out: Released) -> list[Line]:
+        """What is left of them, when each has gone as far as it goes."""
+        rota = Rota(_TRANSACTIONAL, lines, self._tags.last)
+        while out.left and (line := rota.pick(lambda _: True)) is not None:
+            most = min(TURN, out.left)
+            served = self._rows.serve(line, most, now, place="next", out=out)
+            rota.served(line)
+            if served < most:
+                rota.drop(line)
+        return list(rota)
 
-    def _cancelled(self, campaign_key: str, now: datetime) -> bool:
-        campaign = self._world.campaigns.get(campaign_key)
-        return campaign is not None and self._world.campaign_state(campaign, now) == "cancelled"
+    def _share_out(self, pool: str, lines: list[Line], now: datetime, out: Released) -> list[Line]:
+        provider = lines[0].provider
+        sharing = Sharing(
+            pool,
+            lines,
+            tags=self._tags,
+            weight=self._weight,
+            pool_left=lambda: self._credit.pool_capacity(pool, provider, now),
+            left=lambda provider: self._credit.capacity(pool, provider, now),
+        )
+        while out.left and (turn := sharing.next(out.left)) is not None:
+            line, most = turn
+            dealt = out.dealt
+            served = self._rows.serve(line, most, now, place="next", out=out)
+            sharing.had(line, out.dealt - dealt, more=served == most)
+        return sharing.left()
 
-    def _turn(self, name: str, now: datetime, limit: int, emissions: list[Emission]) -> int:
-        """Up to `limit` rows of one campaign; the number that left the room."""
-        queue = self._room.queues.get(name)
-        if queue is None:
-            return 0
-        missing = self._settling.holds(name, now, dealt_before=False) in {"unknown_campaign", "content"}
-        queue.missing_since = (queue.missing_since or now) if missing else None
-        ends = self._cancelled(name, now)  # then nobody's due time matters
-        released = 0
-        for lane in LANES:
-            if not queue.rows[lane] or (queue.due_ms[lane] > millis(now) and not ends):
-                continue
-            look = 1  # one row tells whether the lane moves at all
-            while look and released < limit:
-                rows = list(self._room.first(name, lane, min(look, limit - released)))
-                look = limit if rows else 0
-                for key, value in rows:
-                    queue.due_ms[lane] = due_ms(key)
-                    early = queue.due_ms[lane] > millis(now) and not ends
-                    if early or not self._row(lane, key, value, now, emissions):
-                        look = 0
-                        break
-                    released += 1
-        return released
+    def _nobody_overtakes(self, agenda: Agenda, left: Iterable[Line], now: datetime) -> None:
+        paced = {}
+        for line in (
+            *agenda.transactional,
+            *(one for lines in agenda.marketing.values() for one in lines),
+            *agenda.paced,
+        ):
+            campaign = line.standing.campaign
+            if campaign is not None and campaign.pace_per_s is not None and line.queue.rows[NEW]:
+                paced[line.standing.key] = campaign
+        capacity = {
+            (campaign.pool, line.provider)
+            for line in left
+            if (campaign := line.standing.campaign) is not None and campaign.kind == "marketing"
+        }
+        self._credit.waited_for(paced=paced.values(), capacity=capacity, now=now)
 
-    def _row(self, lane: Lane, key: bytes, value: bytes, now: datetime, emissions: list[Emission]) -> bool:
-        """Decide on one row again; False when it still waits."""
-        try:
-            send, keep_slot = unpack(value)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            emissions.append(self._lost(key, value, str(error)))
-            return True
-        try:
-            return self._decide(lane, key, send, now, emissions, keep_slot=keep_slot)
-        except RuntimeFault:  # the table can't be read: no mail's fault, and no mail's end
-            raise
-        except Exception as error:  # noqa: BLE001 - one mail's internal error must not hold up all that wait behind it
-            self._settling.forget_dealers()
-            rule = Rule(rule="internal_error", value=type(error).__name__, limit="none")
-            emissions.append(self._outcomes.final(send, "rejected", (rule,), now))
-            emissions.append(self._lost(key, value, type(error).__name__))
-            with passed_over():  # where the person's record itself is what fails, it stays as it is
-                self._end(self._settling.person(send.tenant, send.recipient_id, now), send)
-            return True
+    def _weight(self, tenant: str) -> float:
+        known = self._world.tenants.get(tenant)
+        return 1.0 if known is None else known.weight
 
-    def _decide(
-        self, lane: Lane, key: bytes, send: Send, now: datetime, emissions: list[Emission], *, keep_slot: bool
-    ) -> bool:
-        person = self._settling.person(send.tenant, send.recipient_id, now)
-        entry = person.entry(send.send_id)
-        if entry is None or entry.stage is not (Stage.WAITING if lane == NEW else Stage.RETURNED):
-            raise LookupError("no entry waits for this row")
-        missing_since = self._queue(send).missing_since or now
-        case = Case(send=send, person=person, entry=entry, missing_since=missing_since)
-        match self._settling.settle(case, now, keep_slot=keep_slot, behind=False):
-            case Waiting():
-                return False
-            case Dealt(emission=emission, entry=dealt):
-                self._settling.write(send, person.with_entry(dealt))
-            case Ended(emission=emission):
-                self._end(person, send)
-        self._room.remove(key)
-        emissions.append(emission)
-        return True
+    def _end(self, lines: Iterable[Line], now: datetime, out: Released, *, keep: int) -> None:
+        """End what of these lines must, until `keep` is left of the limit."""
+        for line in lines:
+            if out.left <= keep:
+                return
+            self._rows.serve(line, out.left - keep, now, place="behind", out=out)
 
-    def _queue(self, send: Send) -> Queue:
-        return self._room.queues[ids.campaign_key(send.tenant, send.campaign_id)]
-
-    def _end(self, person: Person, send: Send) -> None:
-        """Forget a mail that was never dealt, so that it may be asked for again; else free its place under the caps."""
-        entry = person.entry(send.send_id)
-        if entry is not None:
-            left = closed(entry, send) if send.deal else None
-            self._settling.write(send, person.with_entry(left) if left else person.without(send.send_id))
-
-    def _lost(self, key: bytes, value: bytes, error: str) -> Emission:
-        self._counters["rows_lost"] += 1
-        self._room.remove(key)
-        source = Source(topic=topics.GATE_STATE.name, partition=self._partition, offset=-1, key=key)
-        return dead_letter(source, value, "waiting room", error)
+    # ── when to look again ───────────────────────────────────────────────────────────────────────────────────────────
 
     def next_release(self, now: datetime) -> datetime | None:
         """When `release` has something to do again; None when nothing waits."""
-        times = (self._wakes(name, queue, now) for name, queue in self._room.queues.items())
-        return min(times, default=None)
-
-    def _wakes(self, name: str, queue: Queue, now: datetime) -> datetime:
-        if self._cancelled(name, now):
+        if len(self._room.old):
             return now
-        times = []
-        if queue.rows[RETURNED]:
-            held = self._settling.holds(name, now, dealt_before=True)
-            times.append(max(moment(queue.due_ms[RETURNED]), now + IDLE if held else now))
-        if queue.rows[NEW]:
-            times.append(self._new_wakes(name, queue, now))
-        return min(times)
+        return min(self._wakes(now), default=None)
 
-    def _new_wakes(self, name: str, queue: Queue, now: datetime) -> datetime:
-        if self._settling.holds(name, now, dealt_before=False) is not None:
-            return now + IDLE
-        credit = self._settling.credit_at(name, now)
-        return now + IDLE if credit is None else max(moment(queue.due_ms[NEW]), credit)
+    def _wakes(self, now: datetime) -> Iterable[datetime]:
+        for key, queues in self._room.campaigns.items():
+            whole = self._look.standing(key, now)
+            for provider, queue in queues.by_provider.items():
+                standing = self._look.at(whole, provider, now)
+                if standing.cancelled:
+                    yield now
+                    return
+                campaign = standing.campaign
+                takes = campaign is not None and self._look.takes(campaign, provider, now)
+                for lane in LANES:
+                    if not queue.rows[lane]:
+                        continue
+                    held = not takes or standing.holds(lane) is not None
+                    free = None if held or campaign is None else self._free_at(campaign, provider, lane, now)
+                    yield max(moment(queue.due_ms[lane]), now + IDLE if free is None else min(free, now + IDLE))
 
-
-def closed(entry: Entry, send: Send) -> Entry:
-    """The entry of a mail that was dealt and ended: its send id stays taken, its place is free if it reached nobody."""
-    return msgspec.structs.replace(entry, stage=Stage.CLOSED, counts=entry.counts and send.in_doubt)
+    def _free_at(self, campaign: Campaign, provider: str, lane: Lane, now: datetime) -> datetime | None:
+        return self._credit.ready_at(campaign, provider, now, new=lane != RETURNED)

@@ -1,4 +1,4 @@
-"""Bring one mail to an end, to a slot, or to the waiting room: the verdict, then pace, slot and the records.
+"""Bring one mail to an end, to a slot, or to the waiting room: the verdict, then slots, credit and the records.
 
 Reads the tables and writes only the dealers' counters; what becomes of the mail's entry and row is the caller's to
 write, once every record is built.
@@ -13,15 +13,15 @@ from schemas import ids, topics
 from schemas.events import Campaign, Content, Send
 from schemas.events.sends import Views
 from streams.gate.caps import largest_cap, longest_window_ms
+from streams.gate.credit import Credit, Place
 from streams.gate.outcomes import Outcomes, send_emission
 from streams.gate.person import Entry, Person, Stage, dump, load, table_key
 from streams.gate.slots import Slots
 from streams.gate.state import State, millis
 from streams.gate.terms import DeskSettings
-from streams.gate.verdict import Case, Goes, Refused, WaitReason, campaign_waits, decide, kept_until
+from streams.gate.verdict import Case, Goes, Refused, WaitReason, decide, kept_until
 from streams.runtime.partition.emission import Emission
 from streams.spread.dealing import Weights
-from streams.spread.pace import Bucket
 from streams.views.world import World
 
 
@@ -34,9 +34,10 @@ class Ended:
 
 @dataclass(frozen=True, kw_only=True)
 class Waiting:
-    """It can't go yet."""
+    """It can't go yet; `until` says when, where that is known beforehand."""
 
     reason: WaitReason
+    until: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +68,7 @@ class Settling:
         self._settings = settings
         self._outcomes = outcomes
         self._slots = Slots(state, partition, partitions=partitions, width=slots)
-        self._buckets: dict[str, Bucket] = {}
+        self.credit = Credit(partition, world)
 
     # ── persons ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -114,21 +115,24 @@ class Settling:
 
     # ── one mail ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def settle(self, case: Case, now: datetime, *, keep_slot: bool, behind: bool) -> Ended | Waiting | Dealt:
-        """Decide, and deal what goes.  `behind`: others of its campaign wait for the pace already."""
+    def settle(self, case: Case, now: datetime, *, keep_slot: bool, place: Place) -> Ended | Waiting | Dealt:
+        """Decide, and deal what goes."""
         verdict = decide(case, self._world, now, self._settings)
         match verdict:
             case Refused():
                 return Ended(emission=self._outcomes.final(case.send, verdict.type, verdict.rules, now))
             case Goes():
-                weights = self._weights(verdict.campaign.pool, case.send.provider, now)
+                weights = self.weights(verdict.campaign.pool, case.send.provider, now)
                 if not weights:
                     return Waiting(reason="no_slot")
-                if not case.dealt_before and not self._has_credit(verdict.campaign, now, behind=behind):
-                    return Waiting(reason="pace")
-                return self._deal(case, verdict, weights, now, keep_slot=keep_slot)
+                lack = self.credit.lacks(case.send, verdict.campaign, place, now)
+                if lack is not None:
+                    return Waiting(reason=lack)
+                dealt = self._deal(case, verdict, weights, now, keep_slot=keep_slot)
+                self.credit.spend(case.send, verdict.campaign, now)
+                return dealt
             case _:
-                return Waiting(reason=verdict.reason)
+                return Waiting(reason=verdict.reason, until=verdict.until)
 
     def _deal(self, case: Case, goes: Goes, weights: Weights, now: datetime, *, keep_slot: bool) -> Dealt:
         send, campaign, offsets = case.send, goes.campaign, self._world.offsets
@@ -167,42 +171,6 @@ class Settling:
         """After a failure half way: what was dealt may be taken back."""
         self._slots.forget()
 
-    # ── what all mails of a campaign share ───────────────────────────────────────────────────────────────────────────
-
-    def holds(self, campaign_key: str, now: datetime, *, dealt_before: bool) -> WaitReason | None:
-        """What the campaign's mails wait for, their pace aside."""
-        campaign = self._world.campaigns.get(campaign_key)
-        compiled = dealt_before or (campaign is not None and self._world.content(campaign) is not None)
-        reason = campaign_waits(campaign, self._world, now, compiled=compiled)
-        if reason is None and campaign is not None and not self._weights(campaign.pool, "", now):
-            return "no_slot"
-        return reason
-
-    def credit_at(self, campaign_key: str, now: datetime) -> datetime | None:
-        """When the campaign's pace lets the next mail go; None while nobody grants it any."""
-        campaign = self._world.campaigns.get(campaign_key)
-        if campaign is None or campaign.pace_per_s is None:
-            return now
-        rate = self._rate(campaign_key, now)
-        return None if rate is None else self._bucket(campaign_key, now).ready_at(rate, now)
-
-    def _has_credit(self, campaign: Campaign, now: datetime, *, behind: bool) -> bool:
-        if campaign.pace_per_s is None:
-            return True
-        key = ids.campaign_key(campaign.tenant, campaign.campaign_id)
-        rate = self._rate(key, now)
-        return not behind and rate is not None and self._bucket(key, now).take(rate, now)
-
-    def _rate(self, campaign_key: str, now: datetime) -> float | None:
-        """Sends a second that CONTROL leases this partition, while the lease lasts."""
-        lease = self._world.leases.get(str(self._partition))
-        if lease is None or lease.expires_at <= now:
-            return None
-        return lease.pace_per_s.get(campaign_key) or None
-
-    def _bucket(self, campaign_key: str, now: datetime) -> Bucket:
-        return self._buckets.setdefault(campaign_key, Bucket(now))
-
-    def _weights(self, pool: str, provider: str, now: datetime) -> Weights:
+    def weights(self, pool: str, provider: str, now: datetime) -> Weights:
         """Who may take the pool's mail to this provider; an empty one: whatever the provider."""
         return self._slots.usable(pool, provider, self._world.share(pool, provider, now), now)

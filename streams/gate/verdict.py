@@ -3,7 +3,8 @@
 Every rule is looked at, so that a refusal names all that failed.  What refuses for good wins by `PRECEDENCE`:
 
 1. invalid, cancelled, expired, rejected, duplicate: final at once, whatever else the mail might wait for;
-2. else it waits for its campaign to be known, compiled, running, started, and for a slot in its pool;
+2. else it waits for its campaign to be known, compiled, running, started, for a slot in its pool, and for its window
+   (streams.gate.quiet) to open; where that says so, a mail outside of its window is expired instead;
 3. else suppressed, capped: final, as things stand at the moment it would go.
 
 A mail that was dealt before keeps its place under the caps and the content that it was dealt with.
@@ -17,12 +18,13 @@ from schemas import ids
 from schemas.events import Campaign, Content, Rule, Send
 from streams.gate.caps import failed_caps
 from streams.gate.person import ENTRIES, Entry, Person
+from streams.gate.quiet import Quiet, quiet
 from streams.gate.state import after, millis
 from streams.gate.terms import DeskSettings
 from streams.views.world import World
 
 Refusal = Literal["invalid", "cancelled", "expired", "rejected", "duplicate", "suppressed", "capped"]
-WaitReason = Literal["unknown_campaign", "content", "paused", "start", "no_slot", "pace"]
+WaitReason = Literal["unknown_campaign", "content", "paused", "start", "quiet", "no_slot", "pace", "capacity"]
 
 PRECEDENCE: Final[tuple[Refusal, ...]] = (
     "invalid",
@@ -47,9 +49,10 @@ class Refused:
 
 @dataclass(frozen=True, kw_only=True)
 class Waits:
-    """It may go later, for the first reason found."""
+    """It may go later, for the first reason found; `until` says when, where that is known beforehand."""
 
     reason: WaitReason
+    until: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,12 +100,22 @@ def decide(case: Case, world: World, now: datetime, settings: DeskSettings) -> R
         failed += _suppressed(send, world, now, settings)
     if campaign is not None and not case.dealt_before:
         failed += _capped(case.person, campaign, world, now)
-    reason = campaign_waits(campaign, world, now, compiled=case.dealt_before or content is not None)
+    compiled = case.dealt_before or content is not None
+    reason = campaign_waits(campaign, world, now, compiled=compiled, provider=send.provider)
+    hours = quiet(send, campaign, world.tenants.get(send.tenant), now)
+    until = None
+    if isinstance(hours, Rule):
+        failed.append(("invalid", hours))
+    elif hours is not None and reason is None:
+        if hours.window.outside == "drop":
+            failed.append(("expired", hours.rule(now)))
+        else:
+            reason, until = "quiet", hours.until
     final = [type_ for type_, _ in failed if reason is None or type_ not in _WHEN_DEALT]
     if final:
         return Refused(type=min(final, key=PRECEDENCE.index), rules=tuple(rule for _, rule in failed))
     if campaign is None or reason is not None:
-        return Waits(reason=reason or "unknown_campaign")
+        return Waits(reason=reason or "unknown_campaign", until=until)
     return Goes(campaign=campaign, content=content, expire_at=expiry(send, campaign, settings))
 
 
@@ -113,6 +126,14 @@ def expiry(send: Send, campaign: Campaign | None, settings: DeskSettings) -> dat
         begin = max(begin, campaign.start_at)
     own = after(begin, settings.lifetime_s(send.kind))
     return own if campaign is None or campaign.expire_at is None else min(own, campaign.expire_at)
+
+
+def ends_at(send: Send, campaign: Campaign | None, missing_since: datetime | None, settings: DeskSettings) -> datetime:
+    """When a mail that waits ends if nothing changes: it expires, or what it misses is not awaited any longer."""
+    end = expiry(send, campaign, settings)
+    if missing_since is None:
+        return end
+    return min(end, after(max(missing_since, send.created_at), settings.unknown_campaign_wait_s))
 
 
 def kept_until(send: Send, campaign: Campaign | None, content: Content | None, settings: DeskSettings) -> datetime:
@@ -197,13 +218,15 @@ def _capped(person: Person, campaign: Campaign, world: World, now: datetime) -> 
     return [("capped", rule) for rule in rules]
 
 
-def campaign_waits(campaign: Campaign | None, world: World, now: datetime, *, compiled: bool) -> WaitReason | None:
-    """What all mails of the campaign wait for, if anything; `compiled`: they have their content."""
+def campaign_waits(
+    campaign: Campaign | None, world: World, now: datetime, *, compiled: bool, provider: str = ""
+) -> WaitReason | None:
+    """What all mails of the campaign wait for, or those to a provider; `compiled`: they have their content."""
     if campaign is None:
         return "unknown_campaign"
     if not compiled:
         return "content"
-    if world.campaign_state(campaign, now) == "paused":
+    if world.campaign_state(campaign, now, provider) == "paused":
         return "paused"
     if campaign.start_at is not None and now < campaign.start_at:
         return "start"
@@ -223,6 +246,14 @@ def waiting_rule(reason: WaitReason, send: Send, world: World, now: datetime, se
         case "pace":
             value = f"{campaign.pace_per_s or 0:g} a second are taken or not granted"
             return Rule(rule=reason, value=value, limit="a turn under the campaign's pace")
+        case "capacity":
+            value = f"what pool {campaign.pool} may send to {send.provider} is taken or not granted"
+            return Rule(rule=reason, value=value, limit="a turn under the pool's capacity")
+        case "quiet":
+            hours = quiet(send, campaign, world.tenants.get(send.tenant), now)
+            if isinstance(hours, Quiet):
+                return hours.rule(now)
+            return Rule(rule=reason, value=now.isoformat(), limit="its window")
         case "no_slot":
             return Rule(rule=reason, value=f"pool {campaign.pool}", limit="an active slot")
         case "paused":

@@ -1,34 +1,37 @@
-"""The waiting room: mails that may not go yet, by campaign, in the order of their due times.
+"""The waiting room: mails that may not go yet, by campaign and provider, in the order of their due times.
 
-A row's key is `w/<tenant:campaign>/<lane>/<due>/<send id>`, so that a scan of a campaign's lane meets the next one
-first.  Two lanes, since their orders differ:
+A row's key is `w/<tenant:campaign>/<provider>/<lane>/<due>/<send id>`, so that a scan of a lane meets the next one
+first, and one provider's mail never waits behind another's.  Three lanes, since their orders differ:
 
-- `n` (new): never dealt, due since it was first seen.  All of them wait for something of the whole campaign (to be
-  known, its start, a pause, its pace, a slot), so when the first can't go none can: one look is enough.
-- `r` (returned): came back from a sender, due when that said.  They need no pace credit, so they don't queue behind
-  those that do.
+- `r` (returned): came back from a sender, due when that said.  They need no pace, so they don't queue behind new ones.
+- `t` (timed): never dealt, due when their send window opens.
+- `n` (new): never dealt, due since it was first seen.  All of them wait for something that they share (their campaign
+  to be known, its start, a pause, its pace, the pool's capacity, a slot), so when the first can't go none can.
 
-The index in memory says which campaigns have rows at all; it is rebuilt by one scan when a partition is taken.
+The index in memory says what waits at all; it is rebuilt by one scan when a partition is taken.
 """
 
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 import msgspec
 
 from schemas import ids
-from schemas.events import Send
+from schemas.events import Campaign, Content, Send
+from streams.gate.old_rows import OldRows
 from streams.gate.state import State, millis
 
-Lane = Literal["n", "r"]
-NEW: Final[Lane] = "n"
+Lane = Literal["r", "t", "n"]
 RETURNED: Final[Lane] = "r"
-LANES: Final[tuple[Lane, Lane]] = (RETURNED, NEW)  # a retry is older than what was never dealt
+TIMED: Final[Lane] = "t"
+NEW: Final[Lane] = "n"
+LANES: Final[tuple[Lane, Lane, Lane]] = (RETURNED, TIMED, NEW)  # by the age of what is due in them
+_LANE_OF: Final[dict[bytes, Lane]] = {lane.encode(): lane for lane in LANES}
 
 _PREFIX: Final = b"w/"
+_PARTS: Final = 4  # of a key behind its campaign
 _DUE_DIGITS: Final = 14  # milliseconds until the year 5138; fixed width, so that keys sort as numbers
 
 
@@ -39,16 +42,34 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     keep_slot: bool = False
 
 
+class Ends(NamedTuple):
+    """When a lane's first row ends if it can't go before: true of this campaign with this content."""
+
+    campaign: Campaign | None
+    content: Content | None
+    at: datetime
+
+
 @dataclass(kw_only=True, slots=True)
 class Queue:
-    """What memory holds of one campaign's rows.
+    """What memory holds of one campaign's rows for one provider, by lane.
 
-    `rows` counts them by lane; `due_ms` is no later than the first of each; `missing_since` is when the campaign, or
-    its content, was first found missing (after a restart: found so again).
+    `due_ms` is no later than the first row's; `ends` is known of a first row that was looked at.
     """
 
-    rows: dict[Lane, int] = field(default_factory=lambda: {NEW: 0, RETURNED: 0})
-    due_ms: dict[Lane, int] = field(default_factory=lambda: {NEW: sys.maxsize, RETURNED: sys.maxsize})
+    rows: dict[Lane, int] = field(default_factory=lambda: dict.fromkeys(LANES, 0))
+    due_ms: dict[Lane, int] = field(default_factory=lambda: dict.fromkeys(LANES, sys.maxsize))
+    ends: dict[Lane, Ends] = field(default_factory=dict)
+
+
+@dataclass(kw_only=True, slots=True)
+class Queues:
+    """One campaign's queues, by provider.
+
+    `missing_since`: when the campaign, or its content, was first found missing (after a restart: found so again).
+    """
+
+    by_provider: dict[str, Queue] = field(default_factory=dict)
     missing_since: datetime | None = None
 
 
@@ -74,52 +95,88 @@ class WaitingRoom:
 
     def __init__(self, state: State) -> None:
         self._state = state
-        self.queues: dict[str, Queue] = {}
+        self.campaigns: dict[str, Queues] = {}
+        self._waiting = 0
+        self.old = OldRows(state)
         for key, _ in state.scan(_PREFIX, limit=sys.maxsize):
-            campaign, lane, due_ms = _parts(key)
-            self._count(campaign, lane, due_ms)
+            parts = _parts(key)
+            if parts is None:
+                self.old.add(key)
+            else:
+                self._count(*parts)
 
     def __len__(self) -> int:
-        return sum(sum(queue.rows.values()) for queue in self.queues.values())
+        return self._waiting + len(self.old)
 
-    def _count(self, campaign: str, lane: Lane, due_ms: int) -> None:
-        queue = self.queues.setdefault(campaign, Queue())
+    def _count(self, campaign: str, provider: str, lane: Lane, due_ms: int) -> None:
+        queue = self.campaigns.setdefault(campaign, Queues()).by_provider.setdefault(provider, Queue())
         queue.rows[lane] += 1
-        queue.due_ms[lane] = min(queue.due_ms[lane], due_ms)
+        self._waiting += 1
+        if due_ms < queue.due_ms[lane]:
+            queue.due_ms[lane] = due_ms
+            queue.ends.pop(lane, None)
 
     def put(self, lane: Lane, send: Send, row: bytes) -> None:
         """Add a packed row; it is due at the send's `due`."""
         campaign = ids.campaign_key(send.tenant, send.campaign_id)
         due_ms = millis(send.due)
-        self._state.put(_prefix(campaign, lane) + b"%0*d/" % (_DUE_DIGITS, due_ms) + send.send_id.encode(), row)
-        self._count(campaign, lane, due_ms)
+        self._state.put(_due(_prefix(campaign, send.provider, lane), due_ms) + b"/" + send.send_id.encode(), row)
+        self._count(campaign, send.provider, lane, due_ms)
 
-    def first(self, campaign: str, lane: Lane, limit: int) -> Iterator[tuple[bytes, bytes]]:
+    def first(self, campaign: str, provider: str, lane: Lane, limit: int) -> list[tuple[bytes, bytes]]:
         """The (key, packed row) pairs of a lane that are due first."""
-        return self._state.scan(_prefix(campaign, lane), limit=limit)
+        prefix = _prefix(campaign, provider, lane)
+        # Not from the prefix: a lane is emptied from its front, and the store steps over what was deleted there.
+        begin = _due(prefix, self.campaigns[campaign].by_provider[provider].due_ms[lane])
+        return list(self._state.scan(prefix, limit=limit, after=begin))
 
     def remove(self, key: bytes) -> None:
         """Take a row out."""
         self._state.delete(key)
-        campaign, lane, _ = _parts(key)
-        queue = self.queues[campaign]
+        parts = _parts(key)
+        if parts is None:
+            raise LookupError("a row of an older layout is brought over before it is released")
+        campaign, provider, lane, _ = parts
+        queues = self.campaigns[campaign].by_provider
+        queue = queues[provider]
         queue.rows[lane] -= 1
+        self._waiting -= 1
+        queue.ends.pop(lane, None)
         if not queue.rows[lane]:
             queue.due_ms[lane] = sys.maxsize
         if not any(queue.rows.values()):
-            del self.queues[campaign]
+            del queues[provider]
+        if not queues:
+            del self.campaigns[campaign]
+
+    def bring_over(self, limit: int) -> None:
+        """Give at most `limit` rows of the older layout their place."""
+        for key, row, provider in self.old.take(limit):
+            campaign, _, rest = key[len(_PREFIX) :].partition(b"/")
+            lane, due, _ = rest.split(b"/")
+            moved = _prefix(campaign.decode(), provider, _LANE_OF[lane]) + rest.partition(b"/")[2]
+            self._state.put(moved, row)
+            self._count(campaign.decode(), provider, _LANE_OF[lane], int(due))
 
 
 def due_ms(key: bytes) -> int:
     """When the row at this key is due."""
-    return _parts(key)[2]
+    return int(key.rsplit(b"/", 2)[1])
 
 
-def _prefix(campaign: str, lane: Lane) -> bytes:
-    return _PREFIX + campaign.encode() + b"/" + lane.encode() + b"/"
+def _prefix(campaign: str, provider: str, lane: Lane) -> bytes:
+    return f"w/{campaign}/{provider}/{lane}/".encode()
 
 
-def _parts(key: bytes) -> tuple[str, Lane, int]:
-    """Campaign, lane and due of a key; neither a tenant nor a campaign id holds a slash."""
-    campaign, lane, due, _ = key[len(_PREFIX) :].split(b"/")
-    return campaign.decode(), RETURNED if lane == RETURNED.encode() else NEW, int(due)
+def _due(prefix: bytes, due_ms: int) -> bytes:
+    return prefix + b"%0*d" % (_DUE_DIGITS, due_ms)
+
+
+def _parts(key: bytes) -> tuple[str, str, Lane, int] | None:
+    """Campaign, provider, lane and due; no tenant or campaign id holds a slash.  None: the layout before."""
+    campaign, _, rest = key[len(_PREFIX) :].partition(b"/")
+    parts = rest.rsplit(b"/", _PARTS - 1)
+    if len(parts) != _PARTS:
+        return None
+    provider, lane, due, _ = parts
+    return campaign.decode(), provider.decode(), _LANE_OF[lane], int(due)

@@ -175,13 +175,14 @@ class Scene:
         event = {"slot": slot, "via": {"kind": "bind", "address": f"127.0.0.{slot + 2}"}, "ehlo": "m.example"}
         self.apply("egress", str(slot), event | fields)
 
-    def lease(self, paces: dict[str, float], ttl_s: float = 3600) -> None:
-        """Grant this partition a pace."""
+    def lease(self, paces: dict[str, float] | None = None, ttl_s: float = 3600, **capacity: Any) -> None:
+        """Grant this partition paces, and `per_pool_s`, `capacity_per_s`."""
         lease = Lease(
             gate_partition=self.partition,
             issued_at=self.now,
             expires_at=self.now + timedelta(seconds=ttl_s),
-            pace_per_s=paces,
+            pace_per_s=paces or {},
+            **capacity,
         )
         self.world.apply("leases", str(self.partition), msgspec.json.encode(lease))
 

@@ -1,0 +1,161 @@
+"""What one gate partition may deal: the pace of a campaign, and of marketing the capacity of its pool at its provider.
+
+CONTROL leases rates (DESIGN.md, choice 14); here they are spent, from a bucket for each name.
+
+1. A new mail of a paced campaign spends the campaign's pace, whatever its kind.
+2. Marketing, new or come back, spends the capacity of its provider in the pool, where the lease names one, and the
+   pool's.  A pool that the lease does not name has none.
+3. Transactional mail waits for no capacity.  It is debited all the same, so that marketing yields to it.
+4. Who arrives while others wait for the same waits behind them, credit or not.
+
+A lease that names no pool at all bounds nothing but paces.  After its end there is neither pace nor capacity.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Final, Literal, NamedTuple
+
+from schemas import ids
+from schemas.events import Campaign, Lease, Send
+from streams.spread.pace import Bucket
+from streams.views.world import World
+
+# Where a mail stands: it just came; its turn has come; or it is looked at before its turn, which can only end it.
+Place = Literal["arrives", "next", "behind"]
+Lack = Literal["pace", "capacity"]
+UNBOUNDED: Final = float("inf")
+
+
+class _Purse(NamedTuple):
+    name: str
+    bucket: Bucket
+    rate: float
+
+    def holds(self, now: datetime) -> float:
+        """How many sends it pays for; one that is filled no more pays for none."""
+        return self.bucket.tokens(self.rate, now) if self.rate > 0.0 else 0.0
+
+
+class Credit:
+    """The purses of one gate partition."""
+
+    def __init__(self, partition: int, world: World) -> None:
+        self._partition = str(partition)
+        self._world = world
+        self._buckets: dict[str, Bucket] = {}
+        self._lease: Lease | None = None
+        self._lasts = False
+        self._at: datetime | None = None
+        self._capacity: dict[tuple[str, str], tuple[_Purse, ...]] = {}
+        self._waited_for: frozenset[str] = frozenset()
+
+    def lacks(self, send: Send, campaign: Campaign, place: Place, now: datetime) -> Lack | None:
+        """What a mail that may go otherwise has to wait for."""
+        if send.deal == 0 and campaign.pace_per_s is not None:
+            purse = self._pace(ids.campaign_key(campaign.tenant, campaign.campaign_id), now)
+            if not self._pays(purse, place, now):
+                return "pace"
+        if send.kind == "transactional":
+            return None
+        if place == "behind":
+            return "capacity"
+        for purse in self._purses(campaign.pool, send.provider, now):
+            if not self._pays(purse, place, now):
+                return "capacity"
+        return None
+
+    def _pays(self, purse: _Purse, place: Place, now: datetime) -> bool:
+        if place == "arrives" and purse.name in self._waited_for:
+            return False
+        if place != "behind" and purse.holds(now) >= 1.0:
+            return True
+        self._waited_for |= {purse.name}
+        return False
+
+    def spend(self, send: Send, campaign: Campaign, now: datetime) -> None:
+        """One mail that lacked nothing is dealt."""
+        if send.deal == 0 and campaign.pace_per_s is not None:
+            purse = self._pace(ids.campaign_key(campaign.tenant, campaign.campaign_id), now)
+            purse.bucket.debit(purse.rate, now)
+        for purse in self._purses(campaign.pool, send.provider, now):
+            purse.bucket.debit(purse.rate, now)
+
+    # ── what waits ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def has_pace(self, campaign: Campaign, now: datetime) -> bool:
+        """Whether a new mail of the campaign may go, as far as its pace goes."""
+        if campaign.pace_per_s is None:
+            return True
+        return self._pace(ids.campaign_key(campaign.tenant, campaign.campaign_id), now).holds(now) >= 1.0
+
+    def capacity(self, pool: str, provider: str, now: datetime) -> float:
+        """How many sends the pool may deal to the provider now, of what is the provider's own."""
+        return min((one.holds(now) for one in self._purses(pool, provider, now)[1:]), default=UNBOUNDED)
+
+    def pool_capacity(self, pool: str, provider: str, now: datetime) -> float:
+        """How many sends the pool may deal now, whoever the provider is."""
+        return min((one.holds(now) for one in self._purses(pool, provider, now)[:1]), default=UNBOUNDED)
+
+    def ready_at(self, campaign: Campaign, provider: str, now: datetime, *, new: bool) -> datetime | None:
+        """When a mail of the campaign to the provider can go; None while nobody grants it anything."""
+        purses = [] if campaign.kind == "transactional" else list(self._purses(campaign.pool, provider, now))
+        if new and campaign.pace_per_s is not None:
+            purses.append(self._pace(ids.campaign_key(campaign.tenant, campaign.campaign_id), now))
+        if any(one.rate <= 0.0 for one in purses):
+            return None
+        return max((one.bucket.ready_at(one.rate, now) for one in purses), default=now)
+
+    def waited_for(self, *, paced: Iterable[Campaign], capacity: Iterable[tuple[str, str]], now: datetime) -> None:
+        """Who is left waiting behind a release: nobody overtakes them.
+
+        `paced`: campaigns of which new mails wait; `capacity`: the (pool, provider) that marketing waits for.
+        """
+        names: set[str] = set()
+        for campaign in paced:
+            purse = self._pace(ids.campaign_key(campaign.tenant, campaign.campaign_id), now)
+            if purse.holds(now) < 1.0:
+                names.add(purse.name)
+        for pool, provider in capacity:
+            whole, *own = self._purses(pool, provider, now) or (None,)
+            names.update(one.name for one in own)
+            if whole is not None and whole.holds(now) < 1.0:
+                names.add(whole.name)
+        self._waited_for = frozenset(names)
+
+    # ── purses ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _pace(self, campaign_key: str, now: datetime) -> _Purse:
+        lease = self._leased(now)
+        rate = lease.pace_per_s.get(campaign_key, 0.0) if lease is not None and self._lasts else 0.0
+        return self._purse(f"pace {campaign_key}", rate, now)
+
+    def _purses(self, pool: str, provider: str, now: datetime) -> tuple[_Purse, ...]:
+        """The pool's, then what is the provider's own; none where nothing is bounded."""
+        lease = self._leased(now)
+        if lease is None or not lease.per_pool_s:
+            return ()
+        found = self._capacity.get((pool, provider))
+        if found is None:
+            part = 1.0 if self._lasts else 0.0
+            found = (self._purse(f"pool {pool}", part * lease.per_pool_s.get(pool, 0.0), now),)
+            name = f"{pool}/{provider}"
+            if name in lease.capacity_per_s:
+                found = (*found, self._purse(name, part * lease.capacity_per_s[name], now))
+            self._capacity[pool, provider] = found
+        return found
+
+    def _purse(self, name: str, rate: float, now: datetime) -> _Purse:
+        bucket = self._buckets.get(name)
+        if bucket is None:
+            bucket = self._buckets[name] = Bucket(now)
+        return _Purse(name, bucket, rate)
+
+    def _leased(self, now: datetime) -> Lease | None:
+        """The lease as it stands; `_lasts` says whether it still does."""
+        lease = self._world.leases.get(self._partition)
+        if lease is not self._lease or now is not self._at:
+            lasts = lease is not None and now < lease.expires_at
+            if lease is not self._lease or lasts != self._lasts:
+                self._capacity.clear()
+            self._lease, self._lasts, self._at = lease, lasts, now
+        return lease
