@@ -30,6 +30,7 @@ LONGEST: Final = (
     "runtime/partition/test_partition_loop.py",
     "operate/test_up.py",
     "e2e/test_foreign_client.py",
+    "operate/bench/spread/test_run.py",
     "operate/bench/test_runtime.py",
     "operate/bench/test_state.py",
     "runtime/partition/test_outbox_broker_away.py",

@@ -34,8 +34,8 @@ from streams.runtime.state.replication import FRESH_S
 READY_S: Final = 120.0
 # Seconds without any decision until the run is judged as it stands: several sessions, and the start of a worker.
 PATIENCE_S: Final = 90.0
-# A gate knows an egress record at latest when its views must be fresh again; twice that, as machines are busy.
-KNOWN_S: Final = 2 * FRESH_S
+# A gate knows an egress record at latest when its views must be fresh again, and then the batch that it decides ends.
+KNOWN_S: Final = FRESH_S + 1.0
 GONE_S: Final = 5.0
 
 

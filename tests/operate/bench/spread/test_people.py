@@ -13,7 +13,7 @@ from schemas.topics import RECIPIENTS_TRANSACTIONAL
 from streams.operate.bench.spread import scene
 from streams.operate.bench.spread.people import TAIL_DOMAINS, known_domains, people
 from streams.operate.bench.spread.plan import Kind, make
-from streams.spread.providers import OTHER, PROVIDERS, provider_of
+from streams.spread.providers import DOMAINS, provider_of
 
 EVENTS = 50_000
 ASKED = list(people(EVENTS, seed=1))
@@ -28,10 +28,10 @@ def test_the_same_seed_asks_for_the_same_mail() -> None:
 
 
 def test_domains_are_as_promised() -> None:
-    """200 domains, each of a known provider, all known providers among them; and 10,000 with one recipient each."""
+    """200 domains, each of a known provider, all that have domains among them; and 10,000 with one recipient each."""
     known = known_domains()
     assert len(set(known)) == 200
-    assert {provider_of(domain, {}) for domain in known} == PROVIDERS - {OTHER}
+    assert {provider_of(domain, {}) for domain in known} == set(DOMAINS.values())
     counts = Counter(one.to.address.rpartition("@")[2] for one in RECIPIENTS)
     tail = [domain for domain in counts if domain.endswith(".example")]
     assert len(tail) == TAIL_DOMAINS and {counts[domain] for domain in tail} == {1}

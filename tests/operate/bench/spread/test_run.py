@@ -10,8 +10,6 @@ from typer.testing import CliRunner
 from streams.operate.cli import app
 
 
-# Alone: gates that other work keeps from their broker for a session are started again, and the run takes minutes.
-@pytest.mark.alone
 @pytest.mark.integration
 @pytest.mark.timeout(400)
 def test_a_small_run_is_even() -> None:
