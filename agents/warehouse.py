@@ -1,7 +1,7 @@
-"""WAREHOUSE: deliveries into ClickHouse, each once, and the SQL port of the embedded engine.
+"""WAREHOUSE: deliveries and incidents into ClickHouse, each once, and the SQL port of the embedded engine.
 
 Per partition, the steps of `streams.warehouse.writer`: a block is planned (committed as the offset's metadata),
-inserted under a token made of its coordinates, what is no delivery is buried, then the offset advances.  A new owner
+inserted under a token made of its coordinates, what is no event is buried, then the offset advances.  A new owner
 that finds a plan inserts just that block first.
 """
 
@@ -31,11 +31,12 @@ from streams.runtime.producer import RecordProducer
 from streams.runtime.settings import Settings
 from streams.runtime.topic_admin import topic_ids
 from streams.warehouse.migrations import migrate
-from streams.warehouse.rows import Record, Refused
+from streams.warehouse.rows import SHEETS, Record, Refused
 from streams.warehouse.writer import Block, Writer, plan_metadata, read_plan
 
 log = structlog.get_logger(__name__)
 
+READ: Final = tuple(topics.BY_NAME[name] for name in SHEETS)
 READ_S: Final = 0.1
 # A block goes in when it is this large or this old: ClickHouse likes few large inserts, analysts like fresh rows.
 BLOCK_ROWS: Final = 20_000
@@ -98,14 +99,13 @@ class Warehouse:
         self._reader = GroupReader(
             settings,
             "warehouse",
-            (topics.DELIVERIES,),
+            READ,
             client_id=f"evenpost-{member}",
             name=member,
             on_assign=self._assigned,
             on_revoke=self._revoked,
         )
-        deliveries = settings.topic(topics.DELIVERIES.name)
-        self._topic_id = topic_ids(settings, [deliveries])[deliveries]
+        self._topic_ids = topic_ids(settings, [settings.topic(topic.name) for topic in READ])
 
     def _assigned(self, partitions: list[TopicPartition]) -> None:
         starts: list[TopicPartition] = []
@@ -179,18 +179,20 @@ class Warehouse:
             await self._write(pending, block, planned=planned)
 
     def _due(self, now: float) -> Iterator[tuple[Pending, Block, bool]]:
-        for (_, partition), pending in self._pending.items():
+        for (name, partition), pending in self._pending.items():
             records = pending.take(now)
             if records:
                 start, end = pending.plan or (records[0].offset, records[-1].offset + 1)
                 planned = pending.plan is not None
+                topic = name.removeprefix(self._settings.kafka.prefix)
                 block = Block(
-                    topic=topics.DELIVERIES.name,
-                    topic_id=self._topic_id,
+                    topic=topic,
+                    topic_id=self._topic_ids[name],
                     partition=partition,
                     start=start,
                     end=end,
                     records=records,
+                    sheet=SHEETS[topic],
                 )
                 pending.plan = None
                 yield pending, block, planned

@@ -30,6 +30,7 @@ _WHY_NOT: Final = {topic.name: _LAST_WORD for topic in topics.TOPICS if topic.co
     topics.SENDS_TRANSACTIONAL.name: _ENDED,
     topics.SENDS_MARKETING.name: _ENDED,
     topics.DELIVERIES.name: _OURS,
+    topics.INCIDENTS.name: _OURS,
     topics.JOURNAL.name: _OURS,
 }
 _WILD: Final = frozenset("*?[")

@@ -328,8 +328,8 @@ WARMING = _gauge(
     "IPs and providers at which an IP warms up (each pair counts one), as the active CONTROL sees them.",
     "Not falling for a week: `evenpost egress warmup SLOT` says at which provider it stands still, and why.",
 )
-BLOCKS = _counter("evenpost_blocks_total", "Blocks of deliveries written to ClickHouse.", "None.")
-ROWS = _counter("evenpost_rows_total", "Deliveries written to ClickHouse.", "None.")
+BLOCKS = _counter("evenpost_blocks_total", "Blocks of deliveries and incidents written to ClickHouse.", "None.")
+ROWS = _counter("evenpost_rows_total", "Deliveries and incidents written to ClickHouse.", "None.")
 BLOCK_FAILURES = _counter(
     "evenpost_block_failures_total",
     "Tries to write a block that failed; each is tried again.",

@@ -1,4 +1,4 @@
-"""Blocks of the deliveries topic into ClickHouse, each once (DESIGN.md, G7 and choice 13).
+"""Blocks of deliveries and incidents into ClickHouse, each once (DESIGN.md, G7 and choice 13).
 
 What the loop around it does, for each partition:
 
@@ -23,11 +23,10 @@ import msgspec
 from clickhouse_connect.driver.client import Client
 
 from streams.runtime.points import Points
-from streams.warehouse.rows import COLUMNS, Columns, Record, Refused, rows
+from streams.warehouse.rows import DELIVERIES, Columns, Record, Refused, Sheet, rows
 
 # ClickHouse cuts inserts above 1,048,449 rows, and a token must cover one block whole.
 MAX_BLOCK_ROWS: Final = 100_000
-TABLE: Final = "deliveries"
 
 _SETTINGS: Final[dict[str, int | str]] = {
     # A server's own async inserts would answer before the rows are there.
@@ -39,7 +38,7 @@ _PLAN: Final = re.compile(r"plan:(\d{1,19})-(\d{1,19})")
 
 
 class Block(msgspec.Struct, frozen=True, kw_only=True):
-    """The records of one partition at offsets in [start, end); transaction markers leave gaps."""
+    """The records of one partition at offsets in [start, end), for one table; transaction markers leave gaps."""
 
     topic: str
     topic_id: str
@@ -47,6 +46,7 @@ class Block(msgspec.Struct, frozen=True, kw_only=True):
     start: int
     end: int
     records: Sequence[Record]
+    sheet: Sheet = DELIVERIES
 
     @property
     def token(self) -> str:
@@ -63,14 +63,14 @@ class Writer:
         self._points = points
 
     def insert(self, block: Block) -> tuple[Refused, ...]:
-        """Insert a block for the first time; return the records that are no deliveries, for dead-letters.
+        """Insert a block for the first time; return the records that are no events of its topic, for dead-letters.
 
         Raises clickhouse-connect's errors; whether the rows are there is then unknown: `recover` the block.
         """
         if len(block.records) > MAX_BLOCK_ROWS:
             raise ValueError(f"a block has at most {MAX_BLOCK_ROWS} records, {block.token} has {len(block.records)}")
-        columns, refused = rows(block.records, topic=block.topic, partition=block.partition)
-        self._put(columns, {"insert_deduplicate": 1, "insert_deduplication_token": block.token})
+        columns, refused = rows(block.records, topic=block.topic, partition=block.partition, sheet=block.sheet)
+        self._put(block.sheet, columns, {"insert_deduplicate": 1, "insert_deduplication_token": block.token})
         return refused
 
     def recover(self, block: Block) -> tuple[Refused, ...]:
@@ -78,23 +78,23 @@ class Writer:
         refused = self.insert(block)
         there = self._offsets(block)
         missing = [record for record in block.records if record.offset not in there]
-        columns, _ = rows(missing, topic=block.topic, partition=block.partition)
-        self._put(columns, {"insert_deduplicate": 0})
+        columns, _ = rows(missing, topic=block.topic, partition=block.partition, sheet=block.sheet)
+        self._put(block.sheet, columns, {"insert_deduplicate": 0})
         return refused
 
-    def _put(self, columns: Columns, settings: dict[str, int | str]) -> None:
+    def _put(self, sheet: Sheet, columns: Columns, settings: dict[str, int | str]) -> None:
         if not columns[-1]:
             return
         if self._points is None:
-            self._send(columns, settings)
+            self._send(sheet, columns, settings)
         else:
-            self._points.amid("mid-insert", lambda: self._send(columns, settings))
+            self._points.amid("mid-insert", lambda: self._send(sheet, columns, settings))
 
-    def _send(self, columns: Columns, settings: dict[str, int | str]) -> None:
+    def _send(self, sheet: Sheet, columns: Columns, settings: dict[str, int | str]) -> None:
         self._client.insert(
-            TABLE,
+            sheet.table,
             columns,
-            column_names=COLUMNS,
+            column_names=sheet.columns,
             database=self._database,
             column_oriented=True,
             settings=_SETTINGS | settings,
@@ -103,7 +103,7 @@ class Writer:
     def _offsets(self, block: Block) -> set[int]:
         """The block's offsets that the table has."""
         found = self._client.query(
-            f"SELECT kafka_offset FROM {self._database}.{TABLE} "  # noqa: S608 - a name that `migrate` has checked
+            f"SELECT kafka_offset FROM {self._database}.{block.sheet.table} "  # noqa: S608 - a name that `migrate` has checked
             "WHERE kafka_topic = {topic:String} AND kafka_partition = {partition:UInt32} "
             "AND kafka_offset >= {start:Int64} AND kafka_offset < {end:Int64}",
             parameters={"topic": block.topic, "partition": block.partition, "start": block.start, "end": block.end},

@@ -9,7 +9,7 @@ from schemas.events.deliveries import MEANINGS
 from streams.warehouse import migrations
 from streams.warehouse.errors import BadDatabaseNameError, MigrationChangedError
 from streams.warehouse.migrations import migrate, statements
-from streams.warehouse.rows import COLUMNS
+from streams.warehouse.rows import COLUMNS, INCIDENTS
 from tests.warehouse.builders import answer, migrated
 
 VIEWS = {"campaign_funnel", "spread", "conservation", "reply_classes"}
@@ -20,14 +20,14 @@ def test_each_is_applied_once(clickhouse_dsn: str, clickhouse_database: str) -> 
     client = migrated(clickhouse_dsn, clickhouse_database)
     assert migrate(client, clickhouse_database) == []
     found = answer(client, "SELECT name FROM migrations ORDER BY name")
-    assert [row["name"] for row in found] == ["0001_deliveries", "0002_views"]
+    assert [row["name"] for row in found] == ["0001_deliveries", "0002_views", "0003_incidents"]
 
 
 def test_a_start_that_was_killed_half_way_goes_on(clickhouse_dsn: str, clickhouse_database: str) -> None:
     """What ran but was not recorded runs again without harm."""
     client = migrated(clickhouse_dsn, clickhouse_database)
     client.command("TRUNCATE TABLE migrations")
-    assert migrate(client, clickhouse_database) == ["0001_deliveries", "0002_views"]
+    assert migrate(client, clickhouse_database) == ["0001_deliveries", "0002_views", "0003_incidents"]
 
 
 def test_an_edited_migration_is_an_error(clickhouse_dsn: str, clickhouse_database: str) -> None:
@@ -64,7 +64,8 @@ def test_the_table_has_the_columns_that_are_written(clickhouse_dsn: str, clickho
     where = f"database = '{clickhouse_database}'"
     columns = answer(client, f"SELECT table, name, comment FROM system.columns WHERE {where} ORDER BY table, position")
     assert tuple(row["name"] for row in columns if row["table"] == "deliveries") == COLUMNS
-    assert {row["table"] for row in columns} == VIEWS | {"deliveries", "migrations"}
+    assert tuple(row["name"] for row in columns if row["table"] == "incidents") == INCIDENTS.columns
+    assert {row["table"] for row in columns} == VIEWS | {"deliveries", "incidents", "migrations"}
     assert [row for row in columns if not row["comment"]] == []
     assert answer(client, f"SELECT name FROM system.tables WHERE {where} AND comment = ''") == []
 

@@ -49,6 +49,7 @@ def worker(
 
     Example: evenpost worker sender --member sender-3
     """
+    from streams.control.loading import load
     from streams.operate.errors import UsageFault
     from streams.operate.up import ROLES, WORKER
     from streams.runtime.life import member_name
@@ -58,7 +59,10 @@ def worker(
     name = member or member_name.default(role)
     if not _MEMBER.fullmatch(name):
         raise UsageFault(f"--member {name!r}: letters, digits, '.', '_' and '-', at most 100")
-    os.environ["EVENPOST_KAFKA__BOOTSTRAP"] = str(cluster().kafka.bootstrap)
+    now = cluster()
+    if role == "control":
+        load(now.control.automation)  # a mistake in the rules is told here, in one line, and not by a worker's log
+    os.environ["EVENPOST_KAFKA__BOOTSTRAP"] = str(now.kafka.bootstrap)
     # The imports go one way: streams starts agents by name, never by import.
     os.execv(sys.executable, [*WORKER, role, "--member", name])  # noqa: S606  # no shell is wanted
 

@@ -19,6 +19,7 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
+from streams.control.loading import load
 from streams.operate.cli.terminal import settings
 from streams.operate.errors import UsageFault
 from streams.operate.up import ROLES, Fleet
@@ -49,7 +50,9 @@ def run_fleet(*, gates: int, senders: int, ready_file: Path | None) -> None:
         screen.print(escape(f"{datetime.now().astimezone():%H:%M:%S} {words}"))
 
     roles = dict.fromkeys(ROLES, 1) | {"gate": gates, "sender": senders}
-    with Fleet(settings(), roles=roles, say=tell) as fleet:
+    now = settings()
+    load(now.control.automation)  # a mistake in the rules is told here, in one line
+    with Fleet(now, roles=roles, say=tell) as fleet:
         told = False
         live = Live(console=screen, auto_refresh=False, transient=True) if screen.is_terminal else None
         with live or nullcontext():
