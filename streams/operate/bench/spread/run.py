@@ -28,6 +28,7 @@ from streams.operate.chaos.watching import LOOK_S, Watcher, until
 from streams.runtime.cluster import Publisher
 from streams.runtime.errors import ClusterUnreachableError
 from streams.runtime.observer import Observer
+from streams.runtime.settings import Settings
 from streams.runtime.state.replication import FRESH_S
 
 # Seconds: a busy machine of two cores has all workers ready in a third of it.
@@ -78,7 +79,7 @@ def spread(folder: Path, planned: Plan, watcher: Watcher, *, session_timeout_s: 
         finally:
             dealing.close()
         watcher.phase("reading the sends")
-        seen = evidence.gather(crew.settings)
+        seen = _gathered(crew.settings, planned.events)
         processes = psutil.Process().children(recursive=True)
         watcher.phase("stopping")
     _, left = psutil.wait_procs(processes, timeout=GONE_S)
@@ -98,6 +99,18 @@ def spread(folder: Path, planned: Plan, watcher: Watcher, *, session_timeout_s: 
         unasked=tuple(crew.unasked),
         processes_left=len(left),
     )
+
+
+def _gathered(of: Settings, events: int) -> Evidence:
+    """What was dealt, once each event has a send or no more come: a gate that was just started has little credit."""
+    before = -1
+    while True:
+        seen = evidence.gather(of)
+        dealt = sum(map(len, seen.sources.values()))
+        if dealt >= events or dealt == before:
+            return seen
+        before = dealt
+        time.sleep(KNOWN_S)
 
 
 class _Dealing:
