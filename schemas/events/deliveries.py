@@ -46,8 +46,8 @@ MEANINGS: Final[dict[DeliveryType, str]] = {
     "rejected": "we refused: the content does not compile or render, or an internal error",
     "cancelled": "the campaign was cancelled",
     "uncertain": "nobody knows: connection or sender broke off between dot and reply, and no later attempt went",
-    "waiting": "it can't go yet: pace, capacity, start, pause, quiet hours, no slot, unknown campaign; or a sender gave "
-    "it back (slot, key)",
+    "waiting": "it can't go yet: pace, capacity, start, pause, quiet hours, no slot, unknown campaign; or a sender "
+    "gave it back (slot, key)",
     "deferred": "the receiver said try again later",
     "delivered": "the channel reports that it reached the person's device or mailbox",
     "opened": "the person opened it",
