@@ -9,16 +9,18 @@ from typing import Any
 from agents.composers import Composers
 from agents.slot.owner import SlotOwner
 from agents.slot.shared import LANES, Shared
+from agents.slot.telling import Telling
 from agents.views import replicate
 from schemas import topics
 from streams.delivery.outcomes import OutcomeSettings
 from streams.delivery.routes import Router
+from streams.delivery.shaping import load
 from streams.runtime.app import EvenpostApp, make_app
 from streams.runtime.assignment.addresses import of_this_host
 from streams.runtime.assignment.placement import Placement
 from streams.runtime.keys import load_key
 from streams.runtime.life import worker
-from streams.runtime.metrics import SENDS_WAITING, SMTP_CONNECTIONS
+from streams.runtime.metrics import SENDS_HELD, SENDS_WAITING, SMTP_CONNECTIONS
 from streams.runtime.partition.fuse_file import fuse_kept_in
 from streams.runtime.partition.group_offsets import GroupOffsets
 from streams.runtime.partition.ownership import Ownership
@@ -28,7 +30,16 @@ from streams.runtime.settings import Settings, SmtpSettings
 from streams.runtime.state.local_state import held_on_disk, state_path
 from streams.runtime.transport.assignor import CoPartitionedAssignor
 
-VIEWS = (topics.CAMPAIGNS, topics.TENANTS, topics.CONTENTS, topics.CONTROLS, topics.EGRESS, topics.SUPPRESSIONS)
+VIEWS = (
+    topics.CAMPAIGNS,
+    topics.TENANTS,
+    topics.CONTENTS,
+    topics.CONTROLS,
+    topics.EGRESS,
+    topics.SUPPRESSIONS,
+    topics.CONDITIONS,
+    topics.DOMAINS,
+)
 
 
 # Fencing takes 0.3-1 s of waiting, reading a journal back as long (DESIGN.md, choice 9).
@@ -59,6 +70,7 @@ class Sender:
             compose=Composers(settings, self._world.contents),
             producer=self._producer,
             router=Router.seeded(smtp=settings.smtp, dns=settings.dns, seed=os.getpid()),
+            shaping=load(settings.smtp.shaping),
             outcome_settings=OutcomeSettings(
                 address_key=load_key(settings, "address_id"),
                 address_key_version=settings.secrets.address_id_version,
@@ -78,6 +90,7 @@ class Sender:
         for name in LANES:
             self._lane(name)
         SMTP_CONNECTIONS.set_function(lambda: sum(slot.connections for slot in self._slots()))
+        SENDS_HELD.set_function(lambda: sum(slot.held for slot in self._slots()))
 
     async def _confirmed(self) -> bool:
         return await self.ownership.confirmed()
@@ -106,6 +119,7 @@ class Sender:
         self._in_background(
             Placement(self.app, binds=self._world.binds, here=lambda: of_this_host(self._settings.smtp)).watch()
         )
+        self._in_background(Telling(self._settings, self._producer, self._slots).run())
         code = await worker.serve(
             self.app,
             self.ownership,

@@ -10,10 +10,14 @@ from typing import Any
 
 
 class Inbox:
-    """The lanes of one slot, the first one first.  `topics` by full name."""
+    """The lanes of one slot, the first one first.  `topics` by full name.
+
+    Beside events, a lane takes what its reader puts at its front: an event that it had taken, and that now may go on.
+    """
 
     def __init__(self, topics: Sequence[str]) -> None:
         self._waiting: dict[str, deque[Any]] = {topic: deque() for topic in topics}
+        self._front: dict[str, deque[Any]] = {topic: deque() for topic in topics}
         self._kept: dict[str, dict[int, Any]] = {topic: {} for topic in topics}
         self._taken: dict[str, int] = {}
         self._more = asyncio.Semaphore(0)
@@ -28,6 +32,11 @@ class Inbox:
         self._waiting[message.topic].append(message)
         self._more.release()
 
+    def first_of_lane(self, item: Any) -> None:
+        """Give it out before all events of its lane (`item.topic`), behind others that were put here."""
+        self._front[item.topic].append(item)
+        self._more.release()
+
     def backlog(self, topic: str) -> int:
         """How many events of this topic wait."""
         return len(self._waiting[topic])
@@ -35,7 +44,7 @@ class Inbox:
     @property
     def waits(self) -> bool:
         """Whether any waits."""
-        return any(self._waiting.values())
+        return any(self._waiting.values()) or any(self._front.values())
 
     @property
     def ended(self) -> bool:
@@ -52,13 +61,17 @@ class Inbox:
         """The next event, in its lane's order; None where all is to end."""
         while not self._ended:
             await self._more.acquire()
-            for lane in self._waiting.values():
+            for topic, lane in self._waiting.items():
+                if self._front[topic] and not self._ended:
+                    return self._front[topic].popleft()
                 if lane and not self._ended:
                     return lane.popleft()
         return None
 
     def again(self) -> None:
-        """Let all that is not committed wait once more."""
+        """Let all that is not committed wait once more, as events."""
+        for front in self._front.values():
+            front.clear()
         for topic, kept in self._kept.items():
             self._waiting[topic] = deque(kept.values())
         self._more.release()

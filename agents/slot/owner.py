@@ -13,6 +13,7 @@ import structlog
 from agents.slot.inbox import Inbox
 from agents.slot.recovery import ReadBack, read_back
 from agents.slot.session import DRAIN_S, END_S, Session
+from agents.slot.shaping import Shaper
 from agents.slot.shared import LANES, Shared
 from agents.slot.under_way import UnderWay
 from schemas.events import Egress, Outcome, Send, Via
@@ -41,6 +42,7 @@ class SlotOwner:
         self._shared = shared
         self._inbox = Inbox([shared.settings.topic(lane) for lane in LANES])
         self._under_way = UnderWay(shared.known.setdefault(slot, {}), ended=self._attempt_ended)
+        self.shaper = Shaper(slot, shared)
         self._session: Session | None = None
         self._stopping = False
         self._ended = asyncio.Event()
@@ -76,6 +78,11 @@ class SlotOwner:
         return {} if self._session is None else self._session.positions()
 
     @property
+    def held(self) -> int:
+        """How many sends wait for their providers' limits."""
+        return 0 if self._session is None else self._session.held
+
+    @property
     def connections(self) -> int:
         """How many SMTP connections it holds."""
         return 0 if self._connections is None else self._connections.open_connections
@@ -95,6 +102,7 @@ class SlotOwner:
                         under_way=self._under_way,
                         producer=taken.producer,
                         memory=taken.recovered.memory,
+                        shaper=self.shaper,
                         attempts=self._attempts_now,
                         worked=lambda: self._shared.worked(self),
                     )
@@ -146,7 +154,12 @@ class SlotOwner:
                 shared.in_background(self._connections.close())
             self._egress = egress
             self._connections = SlotConnections(
-                egress.via, egress.ehlo, shared.router, shared.settings.smtp, points=shared.points
+                egress.via,
+                egress.ehlo,
+                shared.router,
+                shared.settings.smtp,
+                shaping=shared.shaping,
+                points=shared.points,
             )
             self._attempts = Attempts(
                 world=shared.world,

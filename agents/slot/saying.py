@@ -38,11 +38,12 @@ REFUSED: Final = "outcome refused by Kafka"
 
 @dataclass(kw_only=True, slots=True)
 class Begun:
-    """A send that is in hand, and where it stands."""
+    """A send that is in hand, and where it stands; `provider` is whose limits hold for it."""
 
     send: Send
     message: Any
     lane: str
+    provider: str
     said: bool = False
 
 

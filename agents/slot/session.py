@@ -3,9 +3,10 @@
 1. What the journal knew and nobody had committed is said first: effects of outcomes, with the same event ids.
 2. Then the lanes.  A send that is done is passed over.  One whose intent stands without an outcome is uncertain, or is
    sent again, as its campaign says; where this very process was at it, its end is waited for, and is the outcome.
-3. Any other send is tried once.  Its intent is a fact: durable before the dot.  Its outcome and effects are handed over
-   together, in the turn of the loop in which its connection becomes free, and awaited by nobody: the next intent of the
-   connection stands behind them in the same partition, so that its durability is theirs.
+3. Any other send is tried once, when its provider's limits let it (`holding`).  Its intent is a fact: durable before
+   the dot.  Its outcome and effects are handed over together, in the turn of the loop in which its connection becomes
+   free, and awaited by nobody: the next intent of the connection stands behind them in the same partition, so that its
+   durability is theirs.
 
 A live sender never sends again for Kafka's sake: an attempt is begun anew where nothing went, and nowhere else.
 """
@@ -20,8 +21,10 @@ from typing import Any, Final
 import msgspec
 import structlog
 
+from agents.slot.holding import Granted, Holding
 from agents.slot.inbox import Inbox
 from agents.slot.saying import Begun, Saying
+from agents.slot.shaping import Shaper
 from agents.slot.shared import Shared
 from agents.slot.standing import Standing
 from agents.slot.under_way import UnderWay, heard
@@ -30,6 +33,7 @@ from streams.delivery import outcomes
 from streams.delivery.attempt import Attempts
 from streams.delivery.errors import StaleIntentError
 from streams.delivery.journal import Key, Memory
+from streams.delivery.slot_limits import Turn
 from streams.runtime.dead_letters import INTERNAL, MALFORMED, Failure
 from streams.runtime.errors import FencedError, TransactionAbortedError
 from streams.runtime.metrics import ATTEMPT_SECONDS, EVENTS, FAILURES
@@ -67,6 +71,7 @@ class Session:
         under_way: UnderWay,
         producer: StreamingProducer,
         memory: Memory,
+        shaper: Shaper,
         attempts: Callable[[], Attempts],
         worked: Callable[[], None],
     ) -> None:
@@ -74,6 +79,7 @@ class Session:
         self._shared = shared
         self._inbox = inbox
         self._under_way = under_way
+        self._shaper = shaper
         self._attempts = attempts
         self._worked = worked
         self._redo = memory.redo
@@ -88,6 +94,19 @@ class Session:
             idle=lambda: not (self._begun or self._inbox.waits),
         )
         self._saying = Saying(slot, shared, outbox=self._outbox, standing=self._standing, under_way=under_way)
+
+        self._holding = Holding(
+            shaper,
+            inbox,
+            shared.outcome_settings,
+            withheld=lambda send, now: outcomes.withheld(send, shared.world, now.at, shared.outcome_settings),
+            conclude=self._conclude,
+        )
+
+    @property
+    def held(self) -> int:
+        """How many sends wait for their providers' limits."""
+        return len(self._holding)
 
     def positions(self) -> dict[str, int]:
         """Each lane's (full name) offset below which all is done."""
@@ -108,19 +127,24 @@ class Session:
             asyncio.create_task(self._work(), name=f"slot-{self.slot}-{number}")
             for number in range(self._shared.settings.smtp.connections_per_slot)
         ]
+        holding = asyncio.create_task(self._holding.run(), name=f"holding-{self.slot}")
         working = asyncio.create_task(self._until_the_last(workers))
         try:
-            await asyncio.wait({outbox, working}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({outbox, holding, working}, return_when=asyncio.FIRST_COMPLETED)
             if not working.done():
-                outbox.result()
-                raise AssertionError("an outbox ended by itself")
+                for task in (outbox, holding):
+                    if task.done():
+                        task.result()
+                raise AssertionError("an outbox or a hold ended by itself")
+            holding.cancel()
             await self._last_word()
             working.result()
         finally:
-            for task in (outbox, working, *workers):
+            for task in (outbox, holding, working, *workers):
                 task.cancel()
                 task.add_done_callback(heard)
-            await asyncio.wait({outbox, working, *workers})
+            await asyncio.wait({outbox, holding, working, *workers})
+            self._holding.close()
 
     async def _last_word(self) -> None:
         """Commit what was said.  Where the broker does not answer in time, the slot's next owner says it."""
@@ -157,7 +181,11 @@ class Session:
         return await self._inbox.take()
 
     async def _take(self, message: Any) -> None:
-        """Bring one event to its end, whatever it holds (G8)."""
+        """Bring one event to its end, whatever it holds (G8), or have it held."""
+        if isinstance(message, Granted):
+            self._holding.taken(message)
+            await self._bring(message.begun, message.turn)
+            return
         lane = self._saying.lane(message)
         book = self._standing.lanes[lane]
         book.comes(message.offset)
@@ -174,9 +202,21 @@ class Session:
             self._standing.done(message, lane, None)
             return
         key = (send.send_id, send.deal)
-        begun = self._begun[key] = Begun(send=send, message=message, lane=lane)
+        begun = Begun(send=send, message=message, lane=lane, provider=send.provider)
+        if key in self._under_way or key in self._in_doubt:  # it had its turn
+            await self._bring(begun, None)
+            return
+        begun.provider = await self._shaper.provider(send)
+        turn = self._holding.admit(begun)
+        if turn is not None:
+            await self._bring(begun, turn)
+
+    async def _bring(self, begun: Begun, turn: Turn | None) -> None:
+        """Bring one send to its end, now that it may go."""
+        key = (begun.send.send_id, begun.send.deal)
+        self._begun[key] = begun
         try:
-            outcome = await self._settled(send, message)
+            outcome = await self._settled(begun, turn)
             if not begun.said:
                 self._conclude(begun, outcome)
         finally:
@@ -200,8 +240,9 @@ class Session:
         begun.said = True
         self._standing.done(begun.message, begun.lane, (begun.send.send_id, begun.send.deal))
 
-    async def _settled(self, send: Send, message: Any) -> Outcome | None:
+    async def _settled(self, begun: Begun, turn: Turn | None) -> Outcome | None:
         """What became of a send; None where it has no name to say it under, and its letter is all."""
+        send, message = begun.send, begun.message
         key = (send.send_id, send.deal)
         while True:
             if key not in self._under_way:
@@ -211,7 +252,9 @@ class Session:
                     if known is not None:
                         return known
                     send = outcomes.sent_again(send)
-                self._under_way.begin(key, partial(self._attempts().settle, send), former=doubt)
+                if turn is None or turn.over:
+                    turn = self._shaper.begin(begun.provider)
+                self._under_way.begin(key, partial(self._attempt, send, turn), former=doubt)
             try:
                 with ATTEMPT_SECONDS.time():
                     outcome = await self._under_way.outcome(key)
@@ -233,6 +276,14 @@ class Session:
             else:
                 self._shared.fuse.admit(events=1, failed=0)
                 return outcome
+
+    async def _attempt(self, send: Send, turn: Turn) -> Outcome:
+        outcome = None
+        try:
+            outcome = await self._attempts().settle(send, turn.provider)
+        finally:
+            self._shaper.end(turn, outcome)
+        return outcome
 
     def _failed(self, send: Send, message: Any, error: Exception) -> Outcome | None:
         """An error of ours.  Tried once: behind an intent nobody can say whether the mail went."""

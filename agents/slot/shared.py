@@ -12,6 +12,7 @@ from streams.compose.message import Message
 from streams.delivery.journal import Key
 from streams.delivery.outcomes import OutcomeSettings
 from streams.delivery.routes import Router
+from streams.delivery.shaping import Shaping
 from streams.runtime.partition.fuse import Fuse
 from streams.runtime.partition.group_offsets import GroupOffsets
 from streams.runtime.points import Points
@@ -33,9 +34,10 @@ class Shared:
     world: World
     replication: Replication
     compose: Callable[[Send], Message | None]
-    # Writes what no transaction holds back: suppressions.
+    # Writes what no transaction holds back: suppressions, conditions, domains.
     producer: RecordProducer
     router: Router
+    shaping: Shaping
     outcome_settings: OutcomeSettings
     group: GroupOffsets
     # Reads journals back: as many at once as it has threads.

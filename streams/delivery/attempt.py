@@ -63,8 +63,8 @@ class Attempts:
         self._intents = intents
         self._jitter = jitter
 
-    async def settle(self, send: Send) -> Outcome:
-        """Try once; the outcome is the caller's to make durable.
+    async def settle(self, send: Send, provider: str = "") -> Outcome:
+        """Try once, within the provider's limits for connections; the outcome is the caller's to make durable.
 
         Raises StaleIntentError, and what an intent's future raises: then the connection is cut and nothing delivered.
         """
@@ -83,9 +83,9 @@ class Attempts:
             return outcomes.unsigned(send, _now(), self._settings)
         if message is None:
             return outcomes.behind(send, _now(), self._settings)
-        return await self._deliver(send, message)
+        return await self._deliver(send, message, provider)
 
-    async def _deliver(self, send: Send, message: Message) -> Outcome:
+    async def _deliver(self, send: Send, message: Message, provider: str) -> Outcome:
         def look_again() -> None:
             # It may have waited minutes for a connection, and the views may have lost touch meanwhile (G4).
             if not self._may_send():
@@ -98,7 +98,7 @@ class Attempts:
         witness = SendWitness(send, self._intents, in_touch=self._in_touch, look=look_again)
         try:
             result = await self._connections.deliver(
-                domain, message.envelope_from, message.envelope_to, message.data, witness=witness
+                domain, message.envelope_from, message.envelope_to, message.data, provider=provider, witness=witness
             )
         except Withdrawn as withdrawn:
             return withdrawn.outcome

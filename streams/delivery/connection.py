@@ -43,7 +43,8 @@ class Connection:
     """An open connection, between transactions or in one.
 
     `label` names it among all that this machine has to that host: the host and our port.  `needs_reset` is set when the
-    receiver may still hold an envelope of ours; the next transaction starts with RSET.
+    receiver may still hold an envelope of ours; the next transaction starts with RSET.  `messages` is how many may go
+    over it.
     """
 
     host: str
@@ -53,6 +54,7 @@ class Connection:
     extensions: dict[str, str]
     tls: bool
     settings: SmtpSettings
+    messages: int
     needs_reset: bool = False
     transactions: int = 0
     idle_timer: asyncio.TimerHandle | None = None
@@ -60,7 +62,7 @@ class Connection:
     @property
     def usable(self) -> bool:
         """Whether another message may go over it."""
-        return self.wire.usable and self.transactions < self.settings.messages_per_connection
+        return self.wire.usable and self.transactions < self.messages
 
     async def quit(self) -> None:
         """End it politely (RFC 5321 4.1.1.10), but not for long."""
@@ -135,6 +137,7 @@ async def _open(
         extensions={name.upper(): value for name, value in client.esmtp_extensions.items()},
         tls=transport.get_extra_info("sslcontext") is not None,
         settings=settings,
+        messages=settings.messages_per_connection,
     )
 
 

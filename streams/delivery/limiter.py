@@ -19,6 +19,8 @@ Reply = Literal["open", "throttled", "none"]
 # Seconds of a rate that may go at once: a busy event loop comes late by tenths of a second, a receiver's window is
 # seconds.  Always at least one message.
 BURST_S: Final = 0.1
+# Seconds that are none: what a sum of parts may lack.
+GRAIN_S: Final = 1e-6
 
 
 class Limiter:
@@ -29,21 +31,27 @@ class Limiter:
         self.learned = Learned(limits.messages_per_s, now)
         self.under_way = 0
         self.today = 0
+        # The part of its rate that a control leaves it.
+        self.slow_to = 1.0
         self._day = 0
-        self._connections = limits.connections or connections
+        self.connections = limits.connections or connections
         self._tokens = 1.0
         self._at = now
 
+    def rate(self) -> float | None:
+        """Messages a second that may go; None = no limit."""
+        rate = self.learned.rate()
+        return None if rate is None else rate * self.slow_to
+
     def wait_s(self, now: float, *, day: int) -> float:
         """Seconds until the next one may go; 0 = now, infinite = when an attempt ends, or another day begins."""
-        if self.under_way >= self._connections or self.learned.asks or self.spent(day):
+        if self.under_way >= self.connections or self.learned.asks or self.spent(day):
             return math.inf
         self._fill(now)
-        pause_s = self.learned.waits_until() - now
-        rate = self.learned.rate()
-        if rate is None:
-            return max(0.0, pause_s)
-        return max(0.0, pause_s, (1 - self._tokens) / rate)
+        rate = self.rate()
+        gathers_s = 0.0 if rate is None else (1 - self._tokens) / rate
+        wait_s = max(self.learned.waits_until() - now, gathers_s)
+        return wait_s if wait_s > GRAIN_S else 0.0
 
     def spent(self, day: int) -> bool:
         """Whether the day's messages are used up."""
@@ -73,7 +81,7 @@ class Limiter:
         return False
 
     def _fill(self, now: float) -> None:
-        rate = self.learned.rate()
+        rate = self.rate()
         if rate is None:
             self._tokens = 1.0
         else:

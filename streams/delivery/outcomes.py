@@ -8,7 +8,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
@@ -36,6 +36,8 @@ GIVEN_BACK: Final = frozenset({"bounced", "expired", "rejected", "cancelled", "s
 PARKED_S: Final = 2.0
 # A key that can't be read is an operator's mistake: mended within minutes, and no reason to lose mail.
 UNSIGNED_S: Final = 60.0
+# The class of a send that waits for its provider's limits at this slot.
+SHAPED: Final = "shaped"
 # The class of an attempt whose sender went away between intent and outcome (replies.toml).
 SENDER_LOST: Final = "sender_lost"
 
@@ -71,15 +73,28 @@ def withheld(send: Send, world: World, now: datetime, settings: OutcomeSettings)
         )
         return _outcome(send, "suppressed", entries[0].reason, now, settings, rules=rules)
     if state == "paused":
-        return _parked(send, "parked", "paused", now, settings)
+        return _parked(send, "parked", "paused", now, settings, after_s=PARKED_S)
     if world.slot_closed(send.slot, send.provider, now):
-        return _parked(send, "drained", "slot_closed", now, settings)
+        return _parked(send, "drained", "slot_closed", now, settings, after_s=0.0)
     return None
 
 
 def behind(send: Send, now: datetime, settings: OutcomeSettings) -> Outcome:
     """The outcome of a send whose content this sender's view does not have yet: it goes back, it never fails."""
-    return _parked(send, "parked", "view_behind", now, settings)
+    return _parked(send, "parked", "view_behind", now, settings, after_s=PARKED_S)
+
+
+def shaped(send: Send, limit: str, now: datetime, settings: OutcomeSettings, *, after_s: float) -> Outcome:
+    """The outcome of a send that its provider can't take from this slot now: its place comes after so long."""
+    return _parked(send, "parked", SHAPED, now, settings, after_s=after_s, limit=limit)
+
+
+def shut_out(send: Send, limit: str, now: datetime, settings: OutcomeSettings) -> Outcome:
+    """The outcome of a send whose provider takes nothing from this slot for a while: it is dealt anew, elsewhere.
+
+    A little later, so that the dealer knows of it by then.
+    """
+    return _parked(send, "drained", SHAPED, now, settings, after_s=PARKED_S, limit=limit)
 
 
 def unsigned(send: Send, now: datetime, settings: OutcomeSettings) -> Outcome:
@@ -154,11 +169,19 @@ def _deferred(send: Send, result: Result, now: datetime, settings: OutcomeSettin
 
 
 def _parked(
-    send: Send, kind: str, reason: str, now: datetime, settings: OutcomeSettings, *, after_s: float = PARKED_S
+    send: Send,
+    kind: Literal["parked", "drained"],
+    reason: str,
+    now: datetime,
+    settings: OutcomeSettings,
+    *,
+    after_s: float,
+    limit: str = "",
 ) -> Outcome:
-    due = now if kind == "drained" else now + timedelta(seconds=after_s)
-    returned = Return(kind="drained" if kind == "drained" else "parked", send=send, due=due, reason=reason, at=now)
-    return _outcome(send, "waiting", reason, now, settings, returned=returned)
+    due = now + timedelta(seconds=after_s)
+    rules = (Rule(rule=reason, value=send.provider, limit=limit, next_eligible=due),) if limit else ()
+    returned = Return(kind=kind, send=send, due=due, reason=reason, at=now)
+    return _outcome(send, "waiting", reason, now, settings, returned=returned, rules=rules)
 
 
 def _outcome(

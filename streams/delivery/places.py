@@ -1,7 +1,8 @@
-"""How many connections one slot may hold, to each host and in all, and who gets the next one.
+"""How many connections one slot may hold, to each host, to each provider and in all, and who gets the next one.
 
 Whoever waits is served in order of arrival among those that can be served: a host at its own limit does not hold up
-mail for another.  When the slot is full of idle connections to other hosts, one of them is ended to make room.
+mail for another.  When the slot, or a provider's part of it, is full of idle connections to other hosts, one of them is
+ended to make room.  Hosts belong to the provider that they were asked for last (`belongs`); to none, if never.
 """
 
 import asyncio
@@ -21,6 +22,7 @@ class Places(Generic[Held]):
         self._in_all = in_all
         self._end = end
         self._taken: dict[str, int] = {}
+        self._providers: dict[str, tuple[str, int]] = {}  # by host: its provider, and how many that one may have
         self.total = 0
         self._ending = 0
         # Per host, the longest idle first; the last used is used again, so that the others can age out.
@@ -47,6 +49,13 @@ class Places(Generic[Held]):
                 else:
                     self.put(self.number(), host, unwanted)
             raise
+
+    def belongs(self, host: str, provider: str, most: int | None) -> None:
+        """From now on the host counts for this provider, which may have so many connections in all."""
+        if most is None:
+            self._providers.pop(host, None)
+        else:
+            self._providers[host] = provider, most
 
     def number(self) -> int:
         """A name for `put` and `remove`."""
@@ -79,6 +88,8 @@ class Places(Generic[Held]):
         self._taken[host] -= 1
         if not self._taken[host]:
             del self._taken[host]
+            if not self._waiting.get(host):
+                self._providers.pop(host, None)
         self._serve()
 
     def drain(self) -> list[tuple[str, Held]]:
@@ -94,6 +105,9 @@ class Places(Generic[Held]):
             heads = sorted(self._heads())
             if not any(self._grant(host) for _, host in heads):
                 break
+        for _, host in heads:
+            if self._taken.get(host, 0) < self._per_host and self._provider_is_full(host):
+                self._end_one_of(self._providers[host][0])
         # Still waiting for room in the slot itself: end idle connections of other hosts, no more than are waited for.
         wanting = sum(len(self._waiting[host]) for _, host in heads if self._taken.get(host, 0) < self._per_host)
         while wanting > self._ending and self._idle and self.total >= self._in_all:
@@ -117,10 +131,30 @@ class Places(Generic[Held]):
         if held is None:
             if self.total >= self._in_all or self._taken.get(host, 0) >= self._per_host:
                 return False
+            if self._provider_is_full(host):
+                return False
             self.total += 1
             self._taken[host] = self._taken.get(host, 0) + 1
         self._waiting[host].popleft()[1].set_result(held)
         return True
+
+    def _provider_is_full(self, host: str) -> bool:
+        if host not in self._providers:
+            return False
+        provider, most = self._providers[host]
+        taken = sum(self._taken.get(other, 0) for other, (of, _) in self._providers.items() if of == provider)
+        return taken >= most
+
+    def _end_one_of(self, provider: str) -> None:
+        """End the provider's longest idle connection, if it has one and none is being ended."""
+        if self._ending:
+            return
+        for number, (host, held) in self._idle.items():
+            if self._providers.get(host, ("", 0))[0] == provider:
+                del self._idle[number]
+                self._ending += 1
+                self._end(host, held)
+                return
 
     def _idle_to(self, host: str) -> Held | None:
         """The idle connection to the host that was used last, taken out."""

@@ -21,11 +21,13 @@ from streams.delivery.errors import ConnectError, EgressUnavailableError, Perman
 from streams.delivery.places import Places
 from streams.delivery.replies import Stage
 from streams.delivery.routes import Route, Router, Target
+from streams.delivery.shaping import Limits, Shaping
 from streams.delivery.smtp import CLOSING, Result, Witness
 from streams.runtime.points import Points
 from streams.runtime.settings import SmtpSettings
 
 _TLS: Final = opportunistic_tls()
+_UNLIMITED: Final = Limits()
 # Seconds that a host which did not answer is tried after the domain's others: else each mail to a domain whose first
 # MX is dead would wait out the connect time (30 s) before it takes the second.
 DOWN_S: Final = 60.0
@@ -36,12 +38,22 @@ class SlotConnections:
     """One slot's way out.  Not shared between event loops; `close` it when the slot is given up."""
 
     def __init__(
-        self, via: Via, ehlo: str, router: Router, settings: SmtpSettings, *, points: Points | None = None
+        self,
+        via: Via,
+        ehlo: str,
+        router: Router,
+        settings: SmtpSettings,
+        *,
+        shaping: Shaping | None = None,
+        points: Points | None = None,
     ) -> None:
+        """Without `shaping`, the settings' limits hold for every provider."""
         self._via = via
         self._ehlo = ehlo
         self._router = router
         self._settings = settings
+        self._shaping = shaping
+        self._by_mx = via.kind != "smarthost" and settings.route == "mx"
         self._points = points
         self._source = via.address if via.kind == "bind" else None
         self.label = via.address or "" if via.kind == "bind" else f"smarthost:{via.host}:{via.port}"
@@ -64,9 +76,13 @@ class SlotConnections:
         envelope_to: str,
         data: bytes,
         *,
+        provider: str = "",
         witness: Witness | None = None,
     ) -> Result:
-        """Try once to deliver one message.  Raises ValueError, and what the witness raises, as `smtp.deliver` does."""
+        """Try once to deliver one message, within its provider's limits for connections.
+
+        Raises ValueError, and what the witness raises, as `smtp.deliver` does.
+        """
         try:
             route = await self._route(domain)
         except RouteError as fault:
@@ -83,7 +99,7 @@ class SlotConnections:
         failure: ConnectError | None = None
         for host in self._up_first(list(hosts)):
             try:
-                return await self._on_host(host, hosts[host], envelope_from, envelope_to, data, witness)
+                return await self._on_host(host, hosts[host], envelope_from, envelope_to, data, provider, witness)
             except EgressUnavailableError as fault:
                 return self._failed(fault)
             except ConnectError as fault:
@@ -121,9 +137,13 @@ class SlotConnections:
         envelope_from: str,
         envelope_to: str,
         data: bytes,
+        provider: str,
         witness: Witness | None,
     ) -> Result:
         """One transaction on a connection to this host.  Raises ConnectError."""
+        # A smarthost's connections are its own business: what goes to the provider goes from there.
+        limits = self._shaping.limits(provider) if self._shaping is not None and self._by_mx else _UNLIMITED
+        self._places.belongs(host, provider, limits.connections)
         connection = await self._places.take(host)
         reused = connection is not None
         if connection is not None and connection.idle_timer is not None:
@@ -133,11 +153,11 @@ class SlotConnections:
                 await connection.quit()
                 connection, reused = None, False
             if connection is None:
-                connection = await self._open(targets)
+                connection = await self._open(targets, limits)
             result = await self._transact(connection, envelope_from, envelope_to, data, witness)
             if reused and _went_stale(result):
                 connection = None
-                connection = await self._open(targets)
+                connection = await self._open(targets, limits)
                 result = await self._transact(connection, envelope_from, envelope_to, data, witness)
         finally:
             self._give_back(host, connection)
@@ -148,18 +168,21 @@ class SlotConnections:
     ) -> Result:
         return await smtp.deliver(connection, envelope_from, envelope_to, data, witness=witness, points=self._points)
 
-    async def _open(self, targets: list[Target]) -> Connection:
+    async def _open(self, targets: list[Target], limits: Limits) -> Connection:
         """A connection to one of a host's addresses.  Raises the first's ConnectError when all fail."""
         failure: ConnectError | None = None
         for target in targets:
             try:
-                return await open_connection(
+                connection = await open_connection(
                     target, source=self._source, ehlo=self._ehlo, via=self.label, settings=self._settings, tls=_TLS
                 )
             except ConnectError as fault:
                 failure = failure or fault
                 if isinstance(fault, EgressUnavailableError):
                     break
+            else:
+                connection.messages = min(limits.messages_per_connection or connection.messages, connection.messages)
+                return connection
         assert failure is not None  # noqa: S101  # targets is never empty, and each returned or failed
         raise failure
 

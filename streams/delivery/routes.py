@@ -60,10 +60,11 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):
-    """Where to deliver, best first; good for `ttl_s` seconds."""
+    """Where to deliver, best first; good for `ttl_s` seconds.  `exchanges` are the hosts that the MX prefers."""
 
     targets: tuple[Target, ...]
     ttl_s: float
+    exchanges: tuple[str, ...] = ()
 
 
 def nameservers(servers: str) -> list[dns.nameserver.Do53Nameserver]:
@@ -157,12 +158,12 @@ class Router:
         ttl_s = answer.expiration - now
         records = [cast("MX", record) for record in answer] if answer.rrset is not None else []
         if not records:
-            hosts = [domain]  # RFC 5321 5.1: implicit MX
+            hosts = best = [domain]  # RFC 5321 5.1: implicit MX
         elif all(record.exchange == dns.name.root for record in records):
             fault = PermanentRouteError(domain, "null_mx", "takes no mail: its MX is '.' (RFC 7505)")
             raise _Denied(fault, _negative(ttl_s))
         else:
-            hosts = self._ordered(records)
+            hosts, best = self._ordered(records)
         found = await asyncio.gather(*(self._addresses(domain, host) for host in hosts[:MAX_HOSTS]))
         targets = [
             Target(host=host, address=address, port=self._smtp.port)
@@ -171,14 +172,15 @@ class Router:
         ]
         if targets:
             ttl_s = min([ttl_s, *(ttl for addresses, ttl in found if addresses and ttl is not None)])
-            return Route(targets=tuple(targets), ttl_s=min(max(ttl_s, MIN_TTL_S), MAX_TTL_S))
+            ttl_s = min(max(ttl_s, MIN_TTL_S), MAX_TTL_S)
+            return Route(targets=tuple(targets), ttl_s=ttl_s, exchanges=tuple(best))
         if any(ttl is None for _, ttl in found):
             raise TemporaryRouteError(domain, "dns", "DNS did not tell the address of any of its mail hosts")
         reason = "no host of its MX has an address" if records else "has neither MX nor address"
         raise _Denied(PermanentRouteError(domain, "no_mail_host", reason), _negative(ttl_s))
 
-    def _ordered(self, records: list[MX]) -> list[str]:
-        """Hosts by preference; equal ones shuffled, from a sorted start so that a seed repeats."""
+    def _ordered(self, records: list[MX]) -> tuple[list[str], list[str]]:
+        """Hosts by preference, equal ones shuffled from a sorted start so that a seed repeats; and the first."""
         by_preference: dict[int, list[str]] = {}
         for record in records:
             host = record.exchange.to_text(omit_final_dot=True).lower()
@@ -190,7 +192,7 @@ class Router:
             equals.sort()
             self._rng.shuffle(equals)
             hosts += [host for host in equals if host not in hosts]
-        return hosts
+        return hosts, by_preference[min(by_preference)] if by_preference else []
 
     async def _addresses(self, domain: str, host: str) -> tuple[list[str], float | None]:
         """The host's addresses, IPv4 first, and for how long; (…, None) where DNS did not answer."""

@@ -45,6 +45,8 @@ LABELS: Final[dict[str, str]] = {
     "duty": "the duties in agents/control/",
     "reason": "the reasons of a suppression",
     "rule": "the rules of automation.toml, of the operator's file, and four of ours",
+    "provider": "the providers of streams/delivery/rollup.toml, and other",
+    "health": "throttled, blocked",
     "oddity": "forwarded, replayed, returns_ignored, rows_lost",
 }
 
@@ -247,6 +249,36 @@ SENDS_WAITING = _gauge(
     "Dealt sends that wait in the slots owned here, by lane.",
     "transactional above 100 for minutes: its receivers or their connections are full; see attempts by class.",
     "lane",
+)
+SENDS_HELD = _gauge(
+    "evenpost_sends_held",
+    "Sends that wait in their slots, for ten seconds at most, since their provider's limits are met.",
+    "None. At 1,000 a slot for long: more is dealt than leaves; look at evenpost_sent_back_total.",
+)
+HELD = _counter(
+    "evenpost_held_total",
+    "Sends that had to wait in their slot for their provider's limits.",
+    "None: that is what limits are for.",
+    "provider",
+)
+SENT_BACK = _counter(
+    "evenpost_sent_back_total",
+    "Sends that went back to their dealer since their provider would not take them from their slot within ten seconds.",
+    "Above 2 % of what is sent, for long: the dealers do not know the slots' rates; look at `conditions` and leases.",
+    "provider",
+)
+THROTTLED = _counter(
+    "evenpost_throttled_total",
+    "Replies that said: too much.",
+    "Above 1 % of the provider's attempts for an hour: it takes less than smtp.shaping says, or judges us badly.",
+    "provider",
+)
+PROVIDERS_TROUBLED = _gauge(
+    "evenpost_slots_troubled",
+    "Slots owned here that a provider throttles, or that are blocked there for a while.",
+    "blocked on most slots: the provider refuses the pool; read the evidence (`evenpost explain egress`).",
+    "provider",
+    "health",
 )
 SMTP_CONNECTIONS = _gauge(
     "evenpost_smtp_connections",

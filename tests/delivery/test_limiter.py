@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -40,7 +41,7 @@ def test_it_says_when_the_next_may_go() -> None:
     limiter = Limiter(Limits(messages_per_s=4, messages_per_day=3), connections=2, now=0.0)
     assert limiter.wait_s(0.0, day=1) == 0
     limiter.begin(0.0)
-    assert limiter.wait_s(0.1, day=1) == 0.15
+    assert limiter.wait_s(0.1, day=1) == pytest.approx(0.15, abs=1e-5)
     limiter.begin(0.25)
     assert limiter.wait_s(9.0, day=1) == math.inf
     limiter.end(9.0, began=0.0, reply="open")

@@ -78,3 +78,38 @@ async def test_waiters_of_a_host_are_served_in_order() -> None:
     places.put(places.number(), "a", 7)
     await asyncio.gather(*tasks)
     assert order == [0, 1, 2, 3, 4]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10_000), st.integers(1, 3), st.integers(1, 4))
+def test_a_providers_hosts_share_its_places(seed: int, per_host: int, most: int) -> None:
+    """A and b are one provider's: never more than its own to both, whoever idles where, and nobody is forgotten."""
+    rng = random.Random(seed)
+
+    async def run() -> None:
+        held: Counter[str] = Counter()
+
+        def end(host: str, _: object) -> None:
+            held[host] -= 1
+            asyncio.get_running_loop().call_soon(places.ended, host)
+
+        places: Places[object] = Places(per_host=per_host, in_all=6, end=end)
+
+        async def use(host: str) -> None:
+            if host != "c":
+                places.belongs(host, "one", most)
+            connection = await places.take(host)
+            if connection is None:
+                connection = object()
+                held[host] += 1
+            assert held["a"] + held["b"] <= most
+            for _ in range(rng.randrange(3)):
+                await asyncio.sleep(0)
+            places.put(places.number(), host, connection)
+
+        await asyncio.wait_for(asyncio.gather(*(use(rng.choice("abc")) for _ in range(40))), 1)
+        for host, _ in places.drain():
+            places.ended(host)
+        assert places.total == 0
+
+    asyncio.run(run())

@@ -93,7 +93,7 @@ def settings(base: Settings, data_dir: Path, receiver: Receiver) -> Settings:
             "providers": dict(scene.PROVIDERS),
             "kafka": KafkaSettings(slots=SLOT_PARTITIONS),
             "clickhouse": ClickHouseSettings(sql_port=0),
-            "smtp": SmtpSettings(port=receiver.smtp_port),
+            "smtp": SmtpSettings(port=receiver.smtp_port, shaping=Path(__file__).with_name("shaping.toml")),
             "dns": DnsSettings(servers=f"127.0.0.1:{receiver.dns_port}"),
             "mail": MailSettings(retry_scale=RETRY_SCALE),
             "secrets": SecretSettings(),

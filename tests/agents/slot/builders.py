@@ -24,6 +24,7 @@ from streams.compose.message import Message
 from streams.delivery.journal import decode
 from streams.delivery.outcomes import OutcomeSettings
 from streams.delivery.routes import Router
+from streams.delivery.shaping import load
 from streams.runtime.partition.fuse import Fuse
 from streams.runtime.partition.group_offsets import GroupOffsets
 from streams.runtime.producer import RecordProducer
@@ -125,6 +126,7 @@ class Slot:
             replication=SimpleNamespace(fresh=lambda: True),  # type: ignore[arg-type]  # what is asked of the views' reader
             compose=self.compose,
             producer=self._producer,
+            shaping=load(self.settings.smtp.shaping),
             router=Router.seeded(smtp=self.settings.smtp, dns=self.settings.dns, seed=1),
             outcome_settings=OutcomeSettings(address_key=b"k" * 32, retry_scale=0.001),
             group=group,

@@ -1,0 +1,137 @@
+"""What of a slot's mail may not go now: held for seconds beside the inbox, or sent back with the time when it can.
+
+1. A send that may go gets its turn at once, unless others of its provider wait before it.
+2. Else, if its place comes within ten seconds, it is held: it has no intent, and its offset stays open.  A restart, a
+   fence or a drain finds it in Kafka.
+3. When its turn comes it goes to the front of its lane, with the turn; whoever waits too long goes back.
+4. A send whose place comes later goes back at once (`parked`), one whose provider is shut to this slot is dealt anew.
+
+What may not go for another reason (cancelled, suppressed, slot closed) is not held: it has its outcome at once.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from agents.slot.inbox import Inbox
+from agents.slot.saying import Begun
+from agents.slot.shaping import Shaper, shown
+from schemas.events import Outcome, Send
+from streams.delivery import outcomes
+from streams.delivery.hold import HOLD_S, Hold
+from streams.delivery.outcomes import OutcomeSettings
+from streams.delivery.slot_limits import Moment, Turn
+from streams.runtime.metrics import HELD, SENT_BACK
+
+# Seconds after which what was sent back comes again at the latest: by then, limits and weights are others.
+LONGEST_S: Final = 600.0
+# Where no rate says when its place comes, and the hold is full or too slow.
+UNKNOWN_S: Final = 10.0
+
+
+@dataclass(kw_only=True, slots=True)
+class Granted:
+    """A send whose turn has come; for the inbox, an event at the offset of its own."""
+
+    begun: Begun
+    turn: Turn
+
+    @property
+    def topic(self) -> str:
+        """Its lane's."""
+        return str(self.begun.message.topic)
+
+
+class Holding:
+    """One session's.  `withheld` says why a send may not go at all, `conclude` takes the outcome of one that ends."""
+
+    def __init__(
+        self,
+        shaper: Shaper,
+        inbox: Inbox,
+        settings: OutcomeSettings,
+        *,
+        withheld: Callable[[Send, Moment], Outcome | None],
+        conclude: Callable[[Begun, Outcome], None],
+    ) -> None:
+        self._shaper = shaper
+        self._inbox = inbox
+        self._settings = settings
+        self._withheld = withheld
+        self._conclude = conclude
+        self._hold: Hold[Begun] = Hold()
+        self._granted: dict[int, Granted] = {}
+        self._changed = asyncio.Event()
+
+    def __len__(self) -> int:
+        return len(self._hold)
+
+    def admit(self, begun: Begun) -> Turn | None:
+        """Its turn; None: it is held, or has its outcome."""
+        send, limits, now = begun.send, self._shaper.limits, self._shaper.now()
+        ahead = self._hold.ahead(begun.provider, send.kind)
+        wait_s = limits.wait_s(begun.provider, now)
+        if wait_s <= 0 and not ahead:
+            return limits.begin(begun.provider, now)
+        outcome = self._withheld(send, now)
+        if outcome is None and limits.closed_until(begun.provider, now) is not None:
+            outcome = outcomes.shut_out(send, "shut to this slot", now.at, self._settings)
+        if outcome is None:
+            expected_s = limits.expected_s(begun.provider, now, ahead=ahead)
+            if expected_s <= HOLD_S and self._hold.has_room(begun.provider, send.kind):
+                HELD.labels(shown(begun.provider)).inc()
+                self._hold.put(begun, begun.provider, send.kind, now=now.s, wait_s=wait_s)
+                self._changed.set()
+                return None
+            outcome = self._sent_back(begun, now, ahead)
+        self._conclude(begun, outcome)
+        return None
+
+    def taken(self, granted: Granted) -> None:
+        """A worker has it."""
+        self._granted.pop(id(granted), None)
+
+    async def run(self) -> None:
+        """Let go what may, as soon as it may, until cancelled."""
+        self._shaper.freed = self._freed
+        while True:
+            self._changed.clear()
+            self._let_go()
+            next_at = self._hold.next_at()
+            wait_s = None if next_at is None else max(0.0, next_at - self._shaper.now().s)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait_s):
+                    await self._changed.wait()
+
+    def close(self) -> None:
+        """Give back the turns that nobody took; what is held is Kafka's again."""
+        self._shaper.freed = lambda _: None
+        for granted in self._granted.values():
+            self._shaper.end(granted.turn, None)
+        self._granted.clear()
+
+    def _freed(self, provider: str) -> None:
+        """An attempt has ended, which may let another begin."""
+        if self._hold.look(provider, self._shaper.now().s):
+            self._changed.set()
+
+    def _let_go(self) -> None:
+        now = self._shaper.now()
+        limits = self._shaper.limits
+        for how, provider, begun in self._hold.leave(now.s, lambda provider: limits.wait_s(provider, now)):
+            if how == "late":
+                outcome = self._withheld(begun.send, now) or self._sent_back(begun, now, 0)
+                self._conclude(begun, outcome)
+                continue
+            granted = Granted(begun=begun, turn=limits.begin(provider, now))
+            self._granted[id(granted)] = granted
+            self._inbox.first_of_lane(granted)
+
+    def _sent_back(self, begun: Begun, now: Moment, ahead: int) -> Outcome:
+        limits = self._shaper.limits
+        place_s = limits.place_s(begun.provider, now, ahead=ahead, most_s=LONGEST_S)
+        after_s = place_s if place_s > HOLD_S else UNKNOWN_S
+        SENT_BACK.labels(shown(begun.provider)).inc()
+        return outcomes.shaped(begun.send, limits.words(begun.provider, now), now.at, self._settings, after_s=after_s)

@@ -1,0 +1,119 @@
+"""What may not go now and will within seconds: it waits here, beside its lane.  Pure.
+
+By provider, transactional before marketing, each in its order.  A provider has a time at which it is looked at again;
+whoever is looked at gives out what may go, and what has waited too long.  Bounded, so that no provider's mail takes the
+room of the others'.
+"""
+
+import heapq
+import itertools
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Final, Generic, Literal, TypeVar
+
+__all__ = ["HOLD_S", "Hold"]
+
+Item = TypeVar("Item")
+# Seconds that one waits here at most (DESIGN.md, choice 14: a slot has 10 s of its capacity queued).
+HOLD_S: Final = 10.0
+# All together, and of one provider: ten seconds at 50 a second.  Each is an open offset in the slot's checkpoint, of 8
+# bytes, once a second.
+MOST: Final = 1000
+MOST_OF_ONE: Final = 500
+# Of each, the part that marketing mail may take: whoever waits for a password is not parked for a newsletter's sake.
+MARKETING: Final = 0.8
+
+
+@dataclass(slots=True)
+class _Lanes(Generic[Item]):
+    """What waits for one provider, each with the time since when; and when it is looked at again."""
+
+    transactional: deque[tuple[float, Item]] = field(default_factory=deque)
+    marketing: deque[tuple[float, Item]] = field(default_factory=deque)
+    at: float = float("inf")
+
+    def __len__(self) -> int:
+        return len(self.transactional) + len(self.marketing)
+
+    def oldest(self) -> float:
+        return min((lane[0][0] for lane in (self.transactional, self.marketing) if lane), default=float("inf"))
+
+
+class Hold(Generic[Item]):
+    """One slot's."""
+
+    def __init__(self) -> None:
+        self._lanes: dict[str, _Lanes[Item]] = {}
+        self._next: list[tuple[float, int, str]] = []
+        self._tickets = itertools.count()
+        self._held = 0
+
+    def __len__(self) -> int:
+        return self._held
+
+    def ahead(self, provider: str, kind: str) -> int:
+        """How many go before another of this kind."""
+        lanes = self._lanes.get(provider)
+        if lanes is None:
+            return 0
+        return len(lanes.transactional) if kind == "transactional" else len(lanes)
+
+    def has_room(self, provider: str, kind: str) -> bool:
+        """Whether another of this kind may wait here."""
+        part = 1.0 if kind == "transactional" else MARKETING
+        lanes = self._lanes.get(provider)
+        return self._held < part * MOST and (lanes is None or len(lanes) < part * MOST_OF_ONE)
+
+    def put(self, item: Item, provider: str, kind: str, *, now: float, wait_s: float) -> None:
+        """It waits from now on; `wait_s` is how long its provider's next one does (infinite: until `look`)."""
+        lanes = self._lanes.setdefault(provider, _Lanes())
+        (lanes.transactional if kind == "transactional" else lanes.marketing).append((now, item))
+        self._held += 1
+        self._look_at(provider, lanes, min(now + wait_s, now + HOLD_S))
+
+    def look(self, provider: str, now: float) -> bool:
+        """Something has changed for this provider; whether anything of it waits."""
+        lanes = self._lanes.get(provider)
+        if lanes is None:
+            return False
+        self._look_at(provider, lanes, now)
+        return True
+
+    def next_at(self) -> float | None:
+        """When to look again; None where nothing waits."""
+        while self._next and not self._is_due(*self._next[0]):
+            heapq.heappop(self._next)
+        return self._next[0][0] if self._next else None
+
+    def leave(self, now: float, wait_s: Callable[[str], float]) -> Iterator[tuple[Literal["goes", "late"], str, Item]]:
+        """What leaves now: may go, or has waited too long; with its provider.
+
+        `wait_s` says how long a provider's next one waits, and is asked again after each that goes.
+        """
+        while (at := self.next_at()) is not None and at <= now:
+            provider = heapq.heappop(self._next)[2]
+            lanes = self._lanes[provider]
+            lanes.at = float("inf")
+            for lane in (lanes.transactional, lanes.marketing):
+                while lane and lane[0][0] + HOLD_S <= now:
+                    yield "late", provider, self._taken(lane)
+            while lanes and (left_s := wait_s(provider)) <= 0:
+                yield "goes", provider, self._taken(lanes.transactional or lanes.marketing)
+            if lanes:
+                self._look_at(provider, lanes, max(now + 1e-3, min(now + left_s, lanes.oldest() + HOLD_S)))
+            else:
+                del self._lanes[provider]
+
+    def _taken(self, lane: deque[tuple[float, Item]]) -> Item:
+        self._held -= 1
+        return lane.popleft()[1]
+
+    def _look_at(self, provider: str, lanes: _Lanes[Item], at: float) -> None:
+        if at < lanes.at:
+            lanes.at = at
+            heapq.heappush(self._next, (at, next(self._tickets), provider))
+
+    def _is_due(self, at: float, _: int, provider: str) -> bool:
+        lanes = self._lanes.get(provider)
+        return lanes is not None and lanes.at == at

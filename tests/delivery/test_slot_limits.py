@@ -1,0 +1,168 @@
+"""One slot's limits: what it waits for, what it tells of its providers, and how it goes on from its former owner."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from schemas.events import Condition, Outcome
+from streams.delivery.outcomes import OutcomeSettings, concluded
+from streams.delivery.shaping import Limits, Shaping
+from streams.delivery.slot_limits import TOLD_EVERY_S, Moment, SlotLimits, reply_of
+from streams.delivery.smtp import Result
+from tests.compose.builders import send
+
+BEGIN = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
+SETTINGS = OutcomeSettings(address_key=b"k" * 32)
+
+
+def at(s: float) -> Moment:
+    """So many seconds after the beginning."""
+    return Moment(s, BEGIN + timedelta(seconds=s))
+
+
+def outcome(code: int | None, class_: str, text: str = "") -> Outcome:
+    """What became of an attempt."""
+    disposition = "accepted" if class_ == "accepted" else "soft"
+    result = Result(disposition=disposition, class_=class_, smtp_code=code, reply=text, stage="mail", via="")
+    one = msgspec.structs.replace(send(), expire_at=BEGIN + timedelta(days=1))
+    return concluded(one, result, BEGIN, SETTINGS, jitter=0.0)
+
+
+TAKEN = outcome(250, "accepted")
+SLOWER = outcome(451, "throttled", "4.7.0 too many messages, slow down")
+
+
+def limits(
+    named: dict[str, Limits] | None = None, *, before: dict[str, Condition] | None = None, slow_to: float = 1.0
+) -> SlotLimits:
+    """Slot 3's."""
+    shaping = Shaping(Limits(), named or {})
+    return SlotLimits(3, shaping, connections=10, before=before or {}, slow_to=lambda _provider, _at: slow_to)
+
+
+def one_goes(slot: SlotLimits, provider: str, s: float, *, came_to: Outcome) -> bool:
+    """An attempt, as soon as it may."""
+    assert slot.wait_s(provider, at(s)) == 0
+    return slot.end(slot.begin(provider, at(s)), came_to, at(s + 0.01))
+
+
+def test_an_outcome_says_of_the_door_what_the_receiver_said() -> None:
+    """A refusal of us is no sign that the rate is right; a full mailbox is."""
+    assert reply_of(TAKEN) == "open"
+    assert reply_of(outcome(452, "mailbox_full")) == "open"
+    assert reply_of(SLOWER) == "throttled"
+    assert reply_of(outcome(554, "policy")) == "none"
+    assert reply_of(outcome(None, "timeout")) == "none"
+    assert reply_of(None) == "none"
+
+
+def test_a_turn_ends_once() -> None:
+    """Whoever ends it twice changes nothing."""
+    slot = limits({"gmail": Limits(connections=1)})
+    turn = slot.begin("gmail", at(0))
+    assert slot.wait_s("gmail", at(1)) == math.inf
+    assert slot.wait_s("docomo", at(1)) == 0
+    slot.end(turn, None, at(1))
+    slot.end(turn, TAKEN, at(1))
+    assert slot.wait_s("gmail", at(1)) == 0
+
+
+def test_what_is_learned_is_told_at_once_with_its_evidence_and_then_each_half_minute() -> None:
+    """The rate is told as it was, so long as it stays near: a swing around the limit is one word."""
+    slot = limits({"gmail": Limits(messages_per_s=10)})
+    for number in range(100):
+        one_goes(slot, "gmail", 1 + number * 0.11, came_to=TAKEN)
+    assert slot.news(at(12)) == {}
+    assert one_goes(slot, "gmail", 12.5, came_to=SLOWER)
+    (told,) = slot.news(at(13)).values()
+    assert told is not None
+    assert (told.slot, told.provider, told.health, told.limit_per_s) == (3, "gmail", "throttled", 10)
+    assert told.evidence == "4.7.0 too many messages, slow down"
+    assert told.rate_per_s is not None and told.rate_per_s < 10
+    assert slot.news(at(14)) == {}
+    again = slot.news(at(13 + TOLD_EVERY_S))
+    assert again == {"3/gmail": msgspec.structs.replace(told, at=at(13 + TOLD_EVERY_S).at)}
+    slot.untold("gmail")
+    assert set(slot.news(at(50))) == {"3/gmail"}
+    assert slot.troubled() == {"gmail": "throttled"}
+
+
+def test_who_recovers_is_told_good_and_a_host_of_no_name_is_taken_back() -> None:
+    """Else a topic that keeps the last word of each key would grow with every host that was ever slow."""
+    for provider, last in (("gmail", "good"), ("mx:hoster.example", None)):
+        slot = limits({provider: Limits(messages_per_s=2)})
+        one_goes(slot, provider, 1, came_to=SLOWER)
+        assert len(slot.news(at(2))) == 1
+        now, said = 4.0, dict[str, Condition | None]()
+        while not said:
+            now += max(0.5, slot.wait_s(provider, at(now)))
+            one_goes(slot, provider, now, came_to=TAKEN)
+            told = slot.news(at(now))
+            said = {} if any(one is not None and one.health == "throttled" for one in told.values()) else told
+        (condition,) = said.values()
+        assert (condition and condition.health) == last
+        assert slot.troubled() == {}
+
+
+def test_a_days_messages_used_up_are_told_as_blocked_until_midnight() -> None:
+    """And the next day begins anew."""
+    slot = limits({"docomo": Limits(messages_per_day=2)})
+    one_goes(slot, "docomo", 0, came_to=TAKEN)
+    assert slot.closed_until("docomo", at(0.5)) is None
+    one_goes(slot, "docomo", 1, came_to=TAKEN)
+    midnight = datetime(2026, 11, 25, tzinfo=UTC)
+    assert slot.closed_until("docomo", at(2)) == midnight
+    told = slot.news(at(2))["3/docomo"]
+    assert told is not None and (told.health, told.until) == ("blocked", midnight)
+    tomorrow = at((midnight - BEGIN).total_seconds() + 1)
+    assert slot.closed_until("docomo", tomorrow) is None
+    again = slot.news(tomorrow)["3/docomo"]
+    assert again is not None and again.health == "good"
+
+
+def test_a_new_owner_goes_on_from_what_was_told_lately() -> None:
+    """Not from what is a quarter of an hour old."""
+    told = Condition(
+        slot=3, provider="gmail", health="throttled", at=BEGIN, rate_per_s=2.0, limit_per_s=50, evidence="slow down"
+    )
+    slot = limits(before={"3/gmail": told})
+    one_goes(slot, "gmail", 60, came_to=TAKEN)
+    assert 0.4 < slot.wait_s("gmail", at(60.02)) < 0.5
+    (again,) = slot.news(at(61)).values()
+    assert again is not None and again.evidence == "slow down"
+    late = limits(before={"3/gmail": told})
+    one_goes(late, "gmail", 1000, came_to=TAKEN)
+    assert late.wait_s("gmail", at(1000.02)) == 0
+
+
+def test_a_control_slows_it() -> None:
+    """To the part that it names of what would go else."""
+    slot = limits({"gmail": Limits(messages_per_s=10)}, slow_to=0.1)
+    one_goes(slot, "gmail", 1, came_to=TAKEN)
+    assert 0.9 < slot.wait_s("gmail", at(1.02)) < 1
+
+
+def test_who_goes_back_gets_a_place_of_its_own() -> None:
+    """Ten that come back at once are due one after the other, at the rate that may go; none later than the longest."""
+    slot = limits({"gmail": Limits(messages_per_s=2)})
+    slot.begin("gmail", at(0))
+    places = [slot.place_s("gmail", at(0.1), ahead=20, most_s=60) for _ in range(10)]
+    assert places == sorted(places)
+    assert all(abs(later - earlier - 0.5) < 0.01 for earlier, later in itertools.pairwise(places))
+    assert 10 <= places[0] <= 11
+    assert max(slot.place_s("gmail", at(0.1), ahead=20, most_s=60) for _ in range(200)) == 60
+
+
+def test_providers_that_did_nothing_lately_are_forgotten() -> None:
+    """A tail of hosts does not stay in memory, what is known of one in trouble does."""
+    slot = limits()
+    one_goes(slot, "mx:slow.example", 0, came_to=SLOWER)
+    for number in range(6000):
+        turn = slot.begin(f"mx:{number}", at(number))
+        slot.end(turn, None, at(number))
+    assert len(slot._known) <= 5001
+    assert slot.wait_s("mx:slow.example", at(1)) > 0
