@@ -42,6 +42,7 @@ VIEWS = (
     topics.CONDITIONS,
     topics.LEASES,
     topics.WARMUPS,
+    topics.DOMAINS,
     topics.SUPPRESSIONS,
 )
 SOURCES: Final = (topics.RECIPIENTS_TRANSACTIONAL.name, topics.RETURNS.name, topics.RECIPIENTS_MARKETING.name)

@@ -169,7 +169,9 @@ class Desk:
         home = ids.partition_for(key, self._partitions)
         origin = original(source, value, self._settings.address_key)
         if home == self._partition:
-            send, faults = draft(found, origin or source, self._partition, now, self._settings)
+            send, faults = draft(
+                found, origin or source, self._partition, now, self._settings, rolled_up=self._world.providers
+            )
             return self._first_sight(send, faults, now)
         if origin is None:
             self.counters["forwarded"] += 1

@@ -4,6 +4,7 @@ A draft is a `Send` that was never dealt: `deal` 0, no content, pool or slot yet
 sends that came back alike; a waiting row holds one.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
@@ -14,7 +15,7 @@ from streams.gate.decode import Names
 from streams.gate.quiet import bad_zone
 from streams.gate.terms import DeskSettings, Source
 from streams.gate.window import zone
-from streams.spread.providers import provider_of
+from streams.spread.providers import OTHER, provider_of
 
 KINDS: Final[dict[str, Kind]] = {
     topics.RECIPIENTS_TRANSACTIONAL.name: "transactional",
@@ -29,15 +30,27 @@ def named_draft(names: Names, origin: Source, partition: int, now: datetime) -> 
 
 
 def draft(
-    recipient: Recipient, origin: Source, partition: int, now: datetime, settings: DeskSettings
+    recipient: Recipient,
+    origin: Source,
+    partition: int,
+    now: datetime,
+    settings: DeskSettings,
+    *,
+    rolled_up: Mapping[str, str],
 ) -> tuple[Send, tuple[Rule, ...]]:
-    """The draft of a recipient event, and what is wrong with it beyond its form."""
+    """The draft of a recipient event, and what is wrong with it beyond its form.
+
+    `rolled_up`: providers of domains that no list names, by their MX hosts, as senders resolved them.
+    """
     kind = KINDS[origin.topic]
     faults: list[Rule] = []
     to, provider = recipient.to, ""
     try:
         to = Destination(channel=to.channel, address=checked_address(to.address))
-        provider = provider_of(to.address.rpartition("@")[2].lower(), settings.providers)
+        domain = to.address.rpartition("@")[2].lower()
+        provider = provider_of(domain, settings.providers)
+        if provider == OTHER:
+            provider = rolled_up.get(domain, OTHER)
     except BadAddressError as error:
         faults.append(Rule(rule="to.address", value=masked(to.address), limit=str(error)))
     if to.channel != "mail":

@@ -29,6 +29,19 @@ def test_a_good_event_is_dealt_at_once() -> None:
     assert not out.deliveries and not out.letters
 
 
+def test_a_domain_that_no_list_names_is_dealt_by_its_mail_hosts_once_a_sender_knows_them() -> None:
+    """What `domains` says of it; of a domain that a list names it says nothing that counts."""
+    scene = Scene()
+    found = {"provider": "gmail", "hosts": ["aspmx.l.google.com"], "at": NOW.isoformat()}
+    assert scene.ask(to={"address": "u@acme-shop.example"}, dedup_key="a").sends[0].provider == "other"
+    for domain in ("acme-shop.example", "docomo.ne.jp"):
+        scene.apply("domains", domain, {"domain": domain} | found)
+    assert scene.ask(to={"address": "u@Acme-Shop.example"}, dedup_key="b").sends[0].provider == "gmail"
+    assert scene.ask(to={"address": "u@docomo.ne.jp"}, dedup_key="c").sends[0].provider == "docomo"
+    scene.apply("domains", "acme-shop.example", None)
+    assert scene.ask(to={"address": "u@acme-shop.example"}, dedup_key="d").sends[0].provider == "other"
+
+
 def test_a_replay_says_nothing() -> None:
     """The same coordinates again emit nothing and are counted, also after a restart."""
     scene = Scene()

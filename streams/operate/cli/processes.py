@@ -78,6 +78,14 @@ def simulate_smtp(
         "simulator.jsonl"
     ),
     slow: Annotated[float, typer.Option("--slow", help="Seconds that `slow` addresses take.")] = 0.3,
+    pace: Annotated[
+        list[str] | None,
+        typer.Option(metavar="DOMAIN=RATE", help="451 above so many recipients a second from a client; or LOW..HIGH."),
+    ] = None,
+    block: Annotated[
+        list[str] | None, typer.Option(metavar="DOMAIN=CLIENT", help="450 for this address or EHLO name.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Draws the rates.")] = 0,
     keep_every: Annotated[int, typer.Option("--keep-every", min=0, help="Keep each K-th message whole; 0 = none.")] = 0,
     keep_dir: Annotated[Path, typer.Option("--keep-dir", metavar="DIR", help="Where, as <sha256>.eml.")] = Path(
         "simulator-kept"
@@ -99,6 +107,7 @@ def simulate_smtp(
     try:
         chosen = SimulatorSettings(
             host=host, port=port, dns_port=None if dns_port < 0 else dns_port, log=log, slow_s=slow,
+            pace=tuple(pace or ()), block=tuple(block or ()), seed=seed,
             keep_every=keep_every, keep_dir=keep_dir, txt=txt, ready_file=ready_file,
         )  # fmt: skip
     except SimulatorError as error:

@@ -5,6 +5,7 @@ as their independent oracle.
 
 - `outcomes`: which address gets which answer (the table)   `session`, `commands`, `message`: SMTP without I/O
 - `server`: the sockets   `dns`: MX, addresses and DKIM keys   `log`: what was accepted and refused
+- `doors`: receivers that take so much a second from each client, or nothing from one of them
 - `connections`: a log of connections, each at its end   `service`: all of it as one process
 """
 

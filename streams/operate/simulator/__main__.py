@@ -31,6 +31,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     default = {field.name: field.default for field in fields(SimulatorSettings)}
+    default |= {"pace": [], "block": []}
     add = parser.add_argument
     add("--host", help="address to listen on (%(default)s)")
     add("--port", type=int, help="SMTP port, 0 = a free one (%(default)s)")
@@ -40,10 +41,13 @@ def _parser() -> argparse.ArgumentParser:
     add("--connections", type=Path, metavar="FILE", help="log of connections, each at its end; none unless named")
     add("--stall-s", type=float, metavar="SECONDS", help="delay of `stall` addresses' replies (%(default)s)")
     add("--slow-s", type=float, metavar="SECONDS", help="delay of `slow` addresses (%(default)s)")
+    add("--pace", action="append", metavar="DOMAIN=RATE", help="451 above so many recipients a second; or LOW..HIGH")
+    add("--block", action="append", metavar="DOMAIN=CLIENT", help="450 for this address or EHLO name")
+    add("--seed", type=int, help="draws the rates (%(default)s)")
     add("--keep-every", type=int, metavar="K", help="keep each K-th accepted message whole; 0 = none (%(default)s)")
     add("--keep-dir", type=Path, metavar="DIR", help="where, as <sha256>.eml (%(default)s)")
     add("--txt", type=Path, metavar="FILE", help="JSON of TXT records by name, for DKIM keys")
-    add("--ready-file", type=Path, metavar="FILE", help="written when listening: smtp_port, dns_port, pid")
+    add("--ready-file", type=Path, metavar="FILE", help="written when listening: smtp_port, dns_port, paces, pid")
     add("--tls-cert", type=Path, metavar="PEM", help="offer STARTTLS with this certificate")
     add("--tls-key", type=Path, metavar="PEM", help="its key, when not in the same file")
     parser.set_defaults(**default)
@@ -54,7 +58,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Parse, serve, and give the exit code."""
     parser = _parser()
     try:
-        settings = SimulatorSettings(**vars(parser.parse_args(arguments)))
+        given = vars(parser.parse_args(arguments))
+        settings = SimulatorSettings(**given | {"pace": tuple(given["pace"]), "block": tuple(given["block"])})
     except SimulatorError as error:
         parser.error(str(error))
     return run(settings)

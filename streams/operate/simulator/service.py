@@ -23,6 +23,7 @@ import msgspec
 
 from streams.operate.simulator.connections import ConnectionLog
 from streams.operate.simulator.dns import DnsServer, Zone
+from streams.operate.simulator.doors import Doorkeeper, Doors
 from streams.operate.simulator.errors import BadFileError, SimulatorError
 from streams.operate.simulator.log import MessageLog
 from streams.operate.simulator.server import SmtpServer
@@ -32,10 +33,11 @@ from streams.operate.simulator.settings import SimulatorSettings
 
 @dataclass(frozen=True, kw_only=True)
 class Listening:
-    """A running simulator; `failure` ends with LogLostError when it must stop."""
+    """A running simulator; `failure` ends with LogLostError when it must stop.  `paces`: its hidden rates by domain."""
 
     smtp_port: int
     dns_port: int | None
+    paces: dict[str, float]
     log: MessageLog
     failure: asyncio.Future[None]
 
@@ -43,13 +45,15 @@ class Listening:
 class _Ready(msgspec.Struct, frozen=True, kw_only=True):
     smtp_port: int
     dns_port: int | None
+    paces: dict[str, float]
     pid: int
 
 
 @asynccontextmanager
 async def listening(settings: SimulatorSettings) -> AsyncIterator[Listening]:
-    """A simulator for as long as the block runs.  Raises CannotListenError, BadFileError."""
+    """A simulator for as long as the block runs.  Raises CannotListenError, BadFileError, BadSettingError."""
     zone = Zone(txt=_read_txt(settings.txt), mx_address=settings.mx_address)
+    doors = Doors.read(settings.pace, settings.block, seed=settings.seed)
     tls = _tls_context(settings)
     log = MessageLog(settings.log, keep_every=settings.keep_every, keep_dir=settings.keep_dir)
     connections = None if settings.connections is None else ConnectionLog(settings.connections)
@@ -59,6 +63,7 @@ async def listening(settings: SimulatorSettings) -> AsyncIterator[Listening]:
         max_size=settings.max_size,
         starttls=tls is not None,
         connections=connections,
+        doorkeeper=Doorkeeper(doors) if settings.pace or settings.block else None,
     )
     smtp = SmtpServer(desk, slow_s=settings.slow_s, stall_s=settings.stall_s, tls=tls)
     names = DnsServer(zone)
@@ -67,7 +72,9 @@ async def listening(settings: SimulatorSettings) -> AsyncIterator[Listening]:
         try:
             dns_port = None if settings.dns_port is None else await names.listen(settings.host, settings.dns_port)
             try:
-                yield Listening(smtp_port=smtp_port, dns_port=dns_port, log=log, failure=smtp.failure)
+                yield Listening(
+                    smtp_port=smtp_port, dns_port=dns_port, paces=doors.paces, log=log, failure=smtp.failure
+                )
             finally:
                 if dns_port is not None:
                     await names.close()
@@ -145,7 +152,7 @@ def _tls_context(settings: SimulatorSettings) -> ssl.SSLContext | None:
 
 def _write_ready(path: Path, simulator: Listening) -> None:
     """Whole or not at all: who waits for the file reads it the moment it is there."""
-    ready = _Ready(smtp_port=simulator.smtp_port, dns_port=simulator.dns_port, pid=os.getpid())
+    ready = _Ready(smtp_port=simulator.smtp_port, dns_port=simulator.dns_port, paces=simulator.paces, pid=os.getpid())
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         partial.write_bytes(msgspec.json.encode(ready) + b"\n")

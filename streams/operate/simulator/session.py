@@ -17,6 +17,7 @@ from typing import ClassVar, Final, Literal
 
 from streams.operate.simulator.commands import TOO_BIG, read_mail, read_rcpt
 from streams.operate.simulator.connections import IDLE, ConnectionLog, Ended, How, Stage
+from streams.operate.simulator.doors import Doorkeeper
 from streams.operate.simulator.log import ACCEPTED, DROPPED, Entry, MessageLog
 from streams.operate.simulator.message import TERMINATOR, header_values, layout_fault, unsigned, unstuff
 from streams.operate.simulator.outcomes import ACCEPT, Outcome, Reply, foremost, outcome_for
@@ -41,21 +42,18 @@ _RECIPIENT_OK: Final = _reply(250, "2.1.5", "recipient ok").wire()
 _TAKEN: Final = _reply(250, "2.0.0", "message accepted").wire()
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
 @dataclass(kw_only=True)
 class Desk:
-    """What all sessions of a simulator share; `tried` counts tries by recipient, and is all the state they have."""
+    """What all sessions of a simulator share; `tried` counts tries by recipient, `doorkeeper` what came from whom."""
 
     log: MessageLog
     hostname: str
     max_size: int
     starttls: bool = False
-    clock: Callable[[], datetime] = _now
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     tried: Counter[str] = field(default_factory=Counter)
     connections: ConnectionLog | None = None
+    doorkeeper: Doorkeeper | None = None
 
 
 class Session:
@@ -330,6 +328,8 @@ class Session:
         if len(self._recipients) >= MAX_RECIPIENTS:
             self._say(_reply(452, "4.5.3", "too many recipients"))
             return
+        if self._turned_away(address):
+            return
         outcome = outcome_for(address)
         if outcome.stage == "rcpt":
             key = address.lower()
@@ -344,6 +344,14 @@ class Session:
         self._recipients.append(address)
         self._outcomes.append(outcome)
         self._replies.append(_RECIPIENT_OK)
+
+    def _turned_away(self, address: str) -> bool:
+        keeper = self._desk.doorkeeper
+        refused = keeper and keeper.refusal(address, peer=self._peer, helo=self._helo, now=self._desk.clock())
+        if refused:
+            self._refused((address,), refused[1].code, refused[0])
+            self._say(refused[1])
+        return refused is not None
 
     def _data(self, _line: bytes) -> None:
         if self._sender is None:

@@ -16,6 +16,7 @@ class SimulatorSettings:
 
     `dns_port` None = no DNS server; `mx_address` is what it says every MX host's address is.  `slow_s` and `stall_s`
     in seconds, `max_size` in octets.  `connections` is where ended connections are written down, if anywhere.
+    `pace` and `block` are receivers' own limits (doors.py), `seed` what is drawn of them.
     With `keep_every` K, each K-th accepted message goes to `keep_dir/<sha256>.eml`.
     Raises BadSettingError.
     """
@@ -28,6 +29,9 @@ class SimulatorSettings:
     connections: Path | None = None
     slow_s: float = 0.3
     stall_s: float = 3.0
+    pace: tuple[str, ...] = ()
+    block: tuple[str, ...] = ()
+    seed: int = 0
     keep_every: int = 0
     keep_dir: Path = Path("simulator-kept")
     txt: Path | None = None
