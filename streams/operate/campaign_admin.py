@@ -127,7 +127,7 @@ def set_control(
     world = read_world(settings, CAMPAIGNS, CONTROLS)
     known_campaign(world, name)
     _refuse_cancelled(world, name)
-    control = Control(target="campaign", key=name, state=state, by=_user(), reason=reason, at=now)
+    control = Control(target="campaign", key=name, state=state, by=user(), reason=reason, at=now)
     with Publisher(settings) as publisher:
         publisher.send(CONTROLS, f"campaign/{name}", control)
 
@@ -155,7 +155,8 @@ def _refuse_cancelled(world: World, name: str) -> None:
         )
 
 
-def _user() -> str:
+def user() -> str:
+    """Who gives the command: a control's `by`."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a container's user without a name

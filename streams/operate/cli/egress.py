@@ -1,10 +1,12 @@
 """`evenpost egress`: the sending IPs."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from streams.operate.cli import egress_life, egress_warmup
 from streams.operate.cli.terminal import JsonFlag, cluster, print_json, print_table, say
 
 app = typer.Typer(no_args_is_help=True)
@@ -20,25 +22,22 @@ def egress() -> None:
 
 @app.command("list")
 def list_(*, json: JsonFlag = False) -> None:
-    """Each slot: its pool, how it reaches the world, its weight and state.
+    """Each slot: its pool, how it reaches the world, its weight, what state it is in and how far its warm-up is.
 
     Example: evenpost egress list --json
     """
-    from schemas.topics import CONTROLS, EGRESS
-    from streams.runtime.cluster import read_world
+    from streams.operate import egress_life as life
 
-    world = read_world(cluster(), EGRESS, CONTROLS)
-    slots = sorted(world.egress.values(), key=lambda one: one.slot)
+    found = life.overview(cluster(), datetime.now(UTC))
     if json:
-        print_json(slots)
+        print_json(found)
         return
-    rows = []
-    for one in slots:
-        via = one.via.address if one.via.kind == "bind" else f"{one.via.host}:{one.via.port}"
-        control = world.controls.get(f"slot/{one.slot}")
-        state = one.state if control is None else f"{one.state}, {control.state}: {control.reason}"
-        rows.append((one.slot, one.pool, f"{one.via.kind} {via}", one.ehlo, one.weight, state))
-    print_table(("slot", "pool", "via", "ehlo", "weight", "state"), rows)
+    columns = ("slot", "pool", "via", "ehlo", "weight", "state", "warm-up")
+    rows = (
+        (one["slot"], one["pool"], one["way"], one["ehlo"], one["weight"], one["words"], one["warming"])
+        for one in found
+    )
+    print_table(columns, rows, blocks=True)
 
 
 @app.command("set")
@@ -85,3 +84,7 @@ def set_(
         print_json(slots)
     else:
         say(f"{len(slots)} slot(s) set: {', '.join(str(one.slot) for one in slots)}")
+
+
+egress_life.register(app)
+egress_warmup.register(app)
