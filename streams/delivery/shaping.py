@@ -17,6 +17,7 @@ from streams.delivery.errors import ShapingFileError
 __all__ = ["Limits", "Shaping", "load"]
 
 Lifted = Literal["none"]
+SHIPPED: Final = "shaping.toml"
 _Count = Annotated[int, Meta(ge=1)]
 _Rate = Annotated[float, Meta(gt=0)]
 
@@ -47,33 +48,44 @@ class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class Shaping:
     """Limits by provider; who is not named has the default's."""
 
-    def __init__(self, default: Limits, named: Mapping[str, Limits]) -> None:
+    def __init__(
+        self, default: Limits, named: Mapping[str, Limits], origins: Mapping[tuple[str, str], str] | None = None
+    ) -> None:
+        """`origins`: file and table by (provider, field); an empty provider is the default."""
         self._default = default
         self._named = dict(named)
+        self._origins = dict(origins or {})
 
     def limits(self, provider: str) -> Limits:
         """The provider's limits."""
         return self._named.get(provider, self._default)
 
+    def origin(self, provider: str, field: str) -> str:
+        """File and table that say this limit of the provider; empty where none does."""
+        return self._origins.get((provider, field)) or self._origins.get(("", field), "")
+
 
 def load(path: Path | None) -> Shaping:
     """The shipped limits, with what `path` says over them.  Raises ShapingFileError."""
-    shipped = _read(resources.files(__package__).joinpath("shaping.toml").read_text("utf-8"), "shaping.toml")
-    files = [shipped]
+    shipped = _read(resources.files(__package__).joinpath(SHIPPED).read_text("utf-8"), SHIPPED)
+    files = {SHIPPED: shipped}
     if path is not None:
         try:
-            files.append(_read(path.read_text("utf-8"), str(path)))
+            files[str(path)] = _read(path.read_text("utf-8"), str(path))
         except (OSError, UnicodeDecodeError) as error:
             raise ShapingFileError(str(path), str(error)) from error
     default: dict[str, Any] = {}
-    for file in files:
-        default |= _named(file.default)
+    origins: dict[tuple[str, str], str] = {}
     # What a provider's own table says stands over any default, also one of a later file.
     own: dict[str, dict[str, Any]] = {}
-    for file in files:
+    for name, file in files.items():
+        default |= _named(file.default)
+        origins |= {("", field): f"{name} [default]" for field in _named(file.default)}
         for provider, entry in file.provider.items():
             own.setdefault(provider, {}).update(_named(entry))
-    return Shaping(_limits(default), {provider: _limits(default | fields) for provider, fields in own.items()})
+            origins |= {(provider, field): f"{name} [provider.{provider}]" for field in _named(entry)}
+    named = {provider: _limits(default | fields) for provider, fields in own.items()}
+    return Shaping(_limits(default), named, origins)
 
 
 def _read(text: str, name: str) -> _File:

@@ -60,3 +60,14 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     """With the setting's name."""
     with pytest.raises(ShapingFileError, match=r"smtp\.shaping .*absent\.toml"):
         load(tmp_path / "absent.toml")
+
+
+def test_each_limit_says_which_file_and_table_it_stands_in(tmp_path: Path) -> None:
+    """The deployment's table, the shipped one, a default, or none."""
+    file = tmp_path / "mine.toml"
+    file.write_text("[default]\nconnections = 3\n[provider.gmail]\nconnections = 5\n")
+    mine = load(file)
+    assert mine.origin("gmail", "connections") == f"{file} [provider.gmail]"
+    assert mine.origin("gmail", "messages_per_s") == "shaping.toml [provider.gmail]"
+    assert mine.origin("mx:hoster.example", "connections") == f"{file} [default]"
+    assert mine.origin("mx:hoster.example", "messages_per_day") == ""

@@ -139,3 +139,18 @@ def test_a_warm_up_is_begun_shown_and_ended(settings: Settings) -> None:
     assert "has no warm-up" in run(settings, "egress", "warmup", "0").stderr
     assert "which one is meant" in refused(settings, 2, "egress", "warmup", "0", "--start", "--end")
     assert "give --start" in refused(settings, 2, "egress", "warmup", "0", "--initial", "10")
+
+
+def test_what_an_ip_may_do_at_a_provider_is_explained(settings: Settings) -> None:
+    """By address or slot, by provider or one of its domains; as a table and as data."""
+    add(settings, 7, "--initial", "20")
+    told = json.loads(done(settings, "explain", "egress", "192.0.2.7", "googlemail.com", "--json"))
+    assert (told["slot"], told["pool"], told["provider"]) == (0, "shared", "gmail")
+    facts = {one["what"]: one for one in told["lines"]}
+    assert facts["warm-up"]["value"] == 20
+    assert facts["messages a second"]["source"] == "shaping.toml [provider.gmail]"
+    assert facts["connections"]["source"].startswith(("shaping.toml", "setting smtp.connections_per_slot"))
+    table = done(settings, "explain", "egress", "0", "gmail")
+    assert "said by" in table and "topic egress, key 0; control has not spoken yet" in table
+    assert "did you mean gmail?" in refused(settings, 1, "explain", "egress", "0", "gmial")
+    assert "no sending IP '9'" in refused(settings, 1, "explain", "egress", "9", "gmail")
