@@ -10,6 +10,7 @@ import msgspec
 from schemas import ids
 from schemas.events import Campaign, Content, Control
 from schemas.topics import CAMPAIGNS, CONTENTS, CONTROLS, EGRESS, TENANTS
+from streams.control.firing import AUTHOR
 from streams.operate.errors import RefusedError, UnknownThingError, UsageFault
 from streams.runtime.cluster import Publisher, find, read_world, sql_endpoint
 from streams.runtime.errors import NoWarehouseError
@@ -132,8 +133,11 @@ def set_control(
         publisher.send(CONTROLS, f"campaign/{name}", control)
 
 
-def resume(settings: Settings, name: str) -> bool:
-    """Lift a pause; False where there was none.  Raises as `set_control`, and where the campaign itself says paused."""
+def resume(settings: Settings, name: str, now: datetime) -> bool:
+    """Lift a pause; False where there was none.
+
+    Raises as `set_control`, and RefusedError where it is paused still: the campaign itself says so, or automation.
+    """
     world = read_world(settings, CAMPAIGNS, CONTROLS)
     campaign = known_campaign(world, name)
     _refuse_cancelled(world, name)
@@ -143,6 +147,13 @@ def resume(settings: Settings, name: str) -> bool:
             publisher.send(CONTROLS, f"campaign/{name}", None)
     if campaign.state != "running":
         raise RefusedError(f'{name} itself says state = {campaign.state!r}; submit it with state = "running"')
+    controls = (*world.controls_on("campaign", name), *world.controls_on("tenant", campaign.tenant))
+    for control in weights.standing(controls, "", now):
+        if control.by.startswith(AUTHOR):
+            raise RefusedError(
+                f"{name} is paused until {control.until:%Y-%m-%d %H:%M} UTC by {control.reason}; "
+                "`evenpost incidents --standing` names the incident, `evenpost incidents lift ID` ends it"
+            )
     return lifted
 
 

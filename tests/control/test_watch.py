@@ -7,6 +7,7 @@ import msgspec
 
 from schemas import ids
 from schemas.events import Control, Demand
+from streams.control.automation import Automation
 from streams.control.coming import waiting
 from streams.control.firing import Firing
 from streams.control.history import History
@@ -14,7 +15,8 @@ from streams.control.loading import load
 from streams.control.surge import Waiting
 from streams.control.volumes import recount_from
 from streams.control.watch import Watch, over, standing, untold
-from tests.control.builders import HOUR, NOW, TERMS, at, delivery
+from streams.views import World
+from tests.control.builders import HOUR, NOW, TERMS, a_rule, at, delivery, refused
 
 NOBODY = Waiting(tenants={}, providers={})
 BLOCK: dict[str, Any] = {
@@ -144,3 +146,25 @@ def test_what_is_coming_is_what_fresh_demands_say() -> None:
     found = waiting([*demands, gone], {"acme:slow": 0.1}, now=NOW, ends=NOW + HOUR)
     assert found.providers == {"gmail": 220}
     assert found.tenants == {"acme": 2_000 - 1_800 + 360, "sakura": 10}
+
+
+def test_a_republished_campaign_does_not_undo_a_pause() -> None:
+    """Upstream says its campaign again, running: it stays paused until the control is over, then runs by itself."""
+    automation = Automation([a_rule(scope="campaign", action="pause_campaign")])
+    (firing,) = [one for second in range(3) for one in automation.see(refused(second))]
+    assert firing.control is not None
+    world = World()
+    world.apply("controls", ids.control_key(firing.control), msgspec.json.encode(firing.control))
+    for subject in ("first", "edited"):
+        body = {
+            "tenant": "acme",
+            "campaign_id": "autumn",
+            "kind": "marketing",
+            "from": {"address": "news@acme.example"},
+            "subject": subject,
+            "state": "running",
+        }
+        world.apply("campaigns", "acme:autumn", msgspec.json.encode(body))
+        campaign = world.campaigns["acme:autumn"]
+        assert world.campaign_state(campaign, at(60)) == "paused"
+        assert world.campaign_state(campaign, at(2) + HOUR) == "running"

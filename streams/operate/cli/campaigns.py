@@ -132,7 +132,7 @@ def resume(campaign: CampaignArgument, *, json: JsonFlag = False) -> None:
     """
     from streams.operate import campaign_admin
 
-    lifted = campaign_admin.resume(cluster(), campaign)
+    lifted = campaign_admin.resume(cluster(), campaign, datetime.now(UTC))
     _tell(campaign, "running", json=json, words="resumed" if lifted else "was not paused")
 
 

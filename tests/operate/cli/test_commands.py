@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -206,6 +206,26 @@ def test_pause_resume_and_cancel_write_controls(settings: Settings, tmp_path: Pa
     assert tombstone is None
     assert msgspec.json.decode(cancel or b"", type=Control).state == "cancelled"
     assert "was cancelled" in refused(settings, 1, "campaign", "resume", name)
+
+
+def test_resume_tells_whom_automation_has_paused(settings: Settings, tmp_path: Path) -> None:
+    """An operator's word does not end automation's: the refusal names until when, why, and the command that does."""
+    name = submitted(settings, tmp_path, "spammy")
+    now = datetime.now(UTC)
+    control = Control(
+        target="campaign",
+        key=name,
+        state="paused",
+        by="automation:spam-content",
+        reason="spam-content: 30 in 60 s",
+        at=now,
+        until=now + timedelta(hours=2),
+    )
+    with Publisher(settings) as publisher:
+        publisher.send(topics.CONTROLS, ids.control_key(control), control)
+    told = refused(settings, 1, "campaign", "resume", name)
+    assert "by spam-content: 30 in 60 s" in told
+    assert "evenpost incidents lift ID" in told
 
 
 def test_cancel_asks_first(settings: Settings, tmp_path: Path) -> None:
