@@ -9,7 +9,7 @@ from typing import Final
 import pytest
 
 from tests.acceptance.results import recorded
-from tests.e2e import dilution, halting
+from tests.e2e import burst, dilution, halting
 from tests.support.e2e import box
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(3600)]
@@ -23,6 +23,13 @@ def test_dilution(tmp_path: Path) -> None:
     with box(tmp_path / "data", slots=16, automation=NO_AUTOMATION) as world:
         world.egress()
         recorded("dilution", partial(dilution.diluted, world, mails=30_000))
+
+
+def test_a_burst_beside_a_steady_pool(tmp_path: Path) -> None:
+    """A tenth of the 200,000 that were promised, at a tenth of the rate: 20 a second from each of four IPs."""
+    with box(tmp_path / "data", shaping=burst.SHAPING, automation=NO_AUTOMATION) as world:
+        world.egress()
+        recorded("burst", partial(burst.burst, world, mails=20_000, paced=2_400, late=1_000))
 
 
 def test_pause_cancel_and_pace_with_a_hundred_thousand_waiting(tmp_path: Path) -> None:
