@@ -9,7 +9,7 @@ from typing import Final
 import pytest
 
 from tests.acceptance.results import recorded
-from tests.e2e import burst, dilution, halting
+from tests.e2e import blocking, burst, dilution, halting
 from tests.support.e2e import box
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(3600)]
@@ -30,6 +30,13 @@ def test_a_burst_beside_a_steady_pool(tmp_path: Path) -> None:
     with box(tmp_path / "data", shaping=burst.SHAPING, automation=NO_AUTOMATION) as world:
         world.egress()
         recorded("burst", partial(burst.burst, world, mails=20_000, paced=2_400, late=1_000))
+
+
+def test_an_ip_that_a_provider_blocks(tmp_path: Path) -> None:
+    """The others carry its mail; the other provider sees no difference."""
+    with box(tmp_path / "data", simulated=blocking.SIMULATED) as world:
+        world.egress()
+        recorded("blocked-ip", partial(blocking.blocked, world, mails=3_000))
 
 
 def test_pause_cancel_and_pace_with_a_hundred_thousand_waiting(tmp_path: Path) -> None:
