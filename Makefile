@@ -52,7 +52,7 @@ demo: setup  ## three tenants, six campaigns, 20,000 recipients, a report
 # Two workers, each with servers of its own: a test waits for processes most of its time, also on two cores. What takes
 # the time of something comes after, by itself.
 test: setup  ## unit, integration and end-to-end tests
-	$(BIN)/python -m pytest -m "not acceptance and not alone" -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
+	$(BIN)/python -m pytest -m "not acceptance and not alone" -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 	$(BIN)/python -m pytest -m "not acceptance and alone"
 
 lint: setup  ## ruff, mypy --strict, import-linter

@@ -48,16 +48,12 @@ def test_every_start_is_told_of_the_cache_and_java_takes_it(cache: Path, tmp_pat
 
 
 def test_a_cache_that_does_not_fit_is_left_aside(cache: Path, tmp_path: Path) -> None:
-    """Made for other jars, cut off, or no cache at all: the same output, no word of it."""
+    """Made for other jars, or cut off: the same output, no word of it."""
     jars = jar_cache.class_path()
     others = ":".join(reversed(jars.split(":")))
     assert run(tmp_path, [f"-XX:AOTCache={cache}", MUST], jars=others).returncode != 0
     half = tmp_path / "half.aot"
     half.write_bytes(cache.read_bytes()[: cache.stat().st_size // 2])
-    for ran in (
-        run(tmp_path, [f"-XX:AOTCache={cache}"], jars=others),
-        run(tmp_path, [f"-XX:AOTCache={half}"]),
-        run(tmp_path, [f"-XX:AOTCache={tmp_path / 'none'}"]),
-    ):
+    for ran in (run(tmp_path, [f"-XX:AOTCache={cache}"], jars=others), run(tmp_path, [f"-XX:AOTCache={half}"])):
         assert (ran.returncode, ran.stderr) == (0, "")
         assert len(ran.stdout.strip()) == 22
