@@ -2,7 +2,7 @@
 
 1. Kills come in lanes, one a member, side by side: each start of a member arms the point at which it dies next.
 2. Then senders are stopped past their session, one after the other, each until another has sent from its IPs.
-3. Then the broker is killed, the last time away for longer than a session.
+3. Then the broker is killed while mail goes, the last time away for longer than a session.
 
 Receivers drop and stall all the while: that is the people's part (`people`).
 """

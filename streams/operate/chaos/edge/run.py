@@ -174,6 +174,10 @@ def _figures(planned: Plan, source: Upstream, seen: Evidence, blows: Sequence[Bl
         "pauses": source.pauses,
         "drains": source.drains,
         "blows": dict(Counter(blow.kind for blow in blows)),
+        "open_connections": {
+            kind: sum(len(found.open[blow.number]) for blow in blows if blow.kind == kind)
+            for kind in dict.fromkeys(blow.kind for blow in blows)
+        },
         "points": {
             point: {
                 "kills": len(of_point),

@@ -21,6 +21,10 @@ REACH_S: Final = 120.0
 # Seconds for a sender to have a connection before it is stopped, and for others to send from its IPs while it is.
 CONNECTED_S: Final = 60.0
 REPLACED_S: Final = 45.0
+# The broker is killed under load: so many mails since its last return, and one right before it goes.  Senders, gates
+# and views need some seconds to find a broker again, on a busy machine tens of them.
+LOAD_MAILS: Final = 20
+LOAD_S: Final = 120.0
 _POLL_S: Final = 0.05
 
 # What a process says right before its own SIGKILL (streams.runtime.points), and how long we may take to notice (s).
@@ -148,13 +152,26 @@ class Victims:
         return False
 
     def kill_broker(self, one: BrokerKill, sleep: Callable[[float], None]) -> None:
-        """SIGKILL, a while without it, and its start on the same port."""
+        """SIGKILL while mail goes, a while without it, and its start on the same port."""
+        loaded = self._takes(LOAD_MAILS, sleep)
         sleep(one.pause_s)
+        loaded = self._takes(1, sleep) and loaded
+        missed = "" if loaded else f"no mail went for {LOAD_S:.0f} s"
         at = time.time()
         self._crew.kill_broker()
         sleep(one.away_s)
         self._crew.start_broker()
-        self._struck(kind="broker", member="kafka", at=at)
+        self._struck(kind="broker", member="kafka", at=at, missed=missed)
+
+    def _takes(self, mails: int, sleep: Callable[[float], None]) -> bool:
+        """Wait until the receiver has taken so many more; False where that takes too long."""
+        arrivals, deadline = Arrivals(self._receiver.log), time.monotonic() + LOAD_S
+        while time.monotonic() < deadline:
+            mails -= sum(one.accepted for one in arrivals.look())
+            if mails <= 0:
+                return True
+            sleep(_POLL_S)
+        return False
 
     # ── notes ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
