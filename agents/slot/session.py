@@ -91,6 +91,7 @@ class Session:
             group=shared.group,
             name=f"slot {slot}",
             position=self._standing.position,
+            is_owner=shared.is_owner,
             idle=lambda: not (self._begun or self._inbox.waits),
         )
         self._saying = Saying(slot, shared, outbox=self._outbox, standing=self._standing, under_way=under_way)

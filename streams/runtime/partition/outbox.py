@@ -8,11 +8,15 @@ committed: deliveries, returns, and with them the lanes' offsets and the checkpo
    is said meanwhile waits.  The owner says where it stands; that checkpoint is written, the group's offsets go with the
    checkpoint's own offset, and the owner's note, as their metadata, and all of it is committed.  So the checkpoint has
    exactly the effects that are committed with it.
-3. An error that can be aborted (a broker away, one record refused): once the abort is confirmed, nothing of the
-   transaction counts.  All effects since the last commit go out again from memory, before anything new.  Facts that
-   were not on the broker fail with TransactionAbortedError; those that were stay so.
-4. Fenced, or a commit of which nobody can say whether it happened: all fails with FencedError, also what is said later.
-   Nothing goes out again; who takes the slot next reads what counts.
+3. An error that can be aborted (a broker away, one record refused), while the group confirms the owner: once the abort
+   is confirmed, nothing of the transaction counts.  All effects since the last commit go out again from memory, before
+   anything new.  Facts that were not on the broker fail with TransactionAbortedError; those that were stay so.
+4. Fenced, not confirmed, or a commit of which nobody can say whether it happened: all fails with FencedError, also what
+   is said later.  Nothing goes out again; who takes the slot next reads what counts.
+
+Why an abort needs a confirmed owner: where nothing of a transaction got to the broker, librdkafka aborts by asking for
+a new epoch (KIP-360), and the coordinator ends whatever transaction is open then, without a look at the epoch asked
+from (Kafka 4.1).  A process that woke up late would end its successor's, and shut it out.
 """
 
 import asyncio
@@ -92,14 +96,19 @@ class Outbox:
         group: GroupOffsets,
         name: str,
         position: Callable[[], Position],
+        is_owner: Callable[[], Awaitable[bool]],
         idle: Callable[[], bool] = lambda: False,
         every_s: float = 1.0,
     ) -> None:
-        """`producer` is fenced already, and closed by who took it.  `idle`: nothing is under way, so commit."""
+        """`producer` is fenced already, and closed by who took it.
+
+        `is_owner`: the group confirms the assignment.  `idle`: nothing is under way, so commit.
+        """
         self._producer = producer
         self._group = group
         self._name = name
         self._position = position
+        self._is_owner = is_owner
         self._idle = idle
         self._every_s = every_s
         self._open = False
@@ -307,6 +316,8 @@ class Outbox:
 
     async def _given_back(self, cause: KafkaError) -> TransactionAbortedError:
         self._open = False
+        if not await self._is_owner():
+            raise FencedError(self._name, f"it may be another's, whose transaction an abort could end: {cause}")
         await within(lambda: self._producer.give_back(cause), limit_s=END_LIMIT_S, name=self._name)
         return TransactionAbortedError(self._name, str(cause))
 

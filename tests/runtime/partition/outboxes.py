@@ -47,9 +47,19 @@ class Slot:
         self.producer = producer or StreamingProducer(kafka, f"{kafka.prefix}sender-0")
         self.done = 0
         self.committed = 0
+        self.in_group = True
         self.outbox = Outbox(
-            self.producer, group=self.group, name="sender-0", position=self._position, idle=idle, every_s=every_s
+            self.producer,
+            group=self.group,
+            name="sender-0",
+            position=self._position,
+            is_owner=self._is_owner,
+            idle=idle,
+            every_s=every_s,
         )
+
+    async def _is_owner(self) -> bool:
+        return self.in_group
 
     def _position(self) -> Position:
         done = self.done

@@ -110,6 +110,21 @@ async def test_a_fact_that_no_broker_takes_fails_alone(settings: Settings) -> No
         assert await slot.effects(least=2) == Counter({b"before": 1, b"after": 1})
 
 
+async def test_who_is_not_confirmed_as_the_owner_aborts_nothing(settings: Settings) -> None:
+    """An abort could end the transaction of whoever has the slot now: it is given up, and nothing is said again."""
+    slot = Slot(settings, every_s=3600.0)
+    async with taken(slot) as running:
+        slot.effect(b"before")
+        slot.in_group = False
+        aborted = counted("aborted")
+        with pytest.raises(FencedError):
+            await slot.fact(NOISE)
+        with pytest.raises(FencedError, match="another's"):
+            await running
+        assert counted("aborted") == aborted
+    assert await Slot(settings).effects() == Counter()
+
+
 async def test_what_is_refused_twice_ends_the_outbox(settings: Settings) -> None:
     """A stand-in that is refused as well is a defect: said, not tried for ever."""
     slot = Slot(settings, every_s=0.3)

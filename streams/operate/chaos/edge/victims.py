@@ -109,13 +109,7 @@ class Victims:
         """Stop, wait until another sends from its IPs, and let it go on."""
         sleep(one.pause_s)
         name = one.member
-        pid = self._crew.pid(name)
-        deadline = time.monotonic() + CONNECTED_S
-        while not self._sockets(pid) and time.monotonic() < deadline:
-            sleep(_POLL_S)
-        self._crew.freeze(name)
-        at = time.time()
-        sockets = self._sockets(pid)
+        at, sockets = self._frozen(name, sleep)
         addresses = frozenset(address for address, _ in sockets)
         arrivals = Arrivals(self._receiver.log)
         missed = "" if sockets else f"had no connection for {CONNECTED_S:.0f} s"
@@ -136,6 +130,18 @@ class Victims:
             replaced=replaced,
             missed=missed,
         )
+
+    def _frozen(self, name: str, sleep: Callable[[float], None]) -> tuple[float, frozenset[Socket]]:
+        """Stop it with connections open: the moment, and those.  None where it had none for so long."""
+        pid, deadline = self._crew.pid(name), time.monotonic() + CONNECTED_S
+        while True:
+            while not self._sockets(pid) and time.monotonic() < deadline:
+                sleep(_POLL_S)
+            self._crew.freeze(name)
+            at, sockets = time.time(), self._sockets(pid)
+            if sockets or time.monotonic() >= deadline:
+                return at, sockets
+            self._crew.thaw(name)  # its slots move this moment, and it gave its connections up
 
     def _replaced(
         self,
