@@ -52,6 +52,10 @@ class Arrivals:
                 self._found.append(_arrival(line))
         return self._found
 
+    def of_all(self, tenant: str) -> list[Arrival]:
+        """A tenant's, the refused ones as well."""
+        return [one for one in self.look() if one.tenant == tenant]
+
     def of(self, tenant: str) -> list[Arrival]:
         """A tenant's accepted ones."""
         return [one for one in self.look() if one.tenant == tenant and one.accepted]

@@ -320,6 +320,7 @@ def box(
     slots: int = SLOTS,
     shaping: str | None = None,
     automation: str | None = None,
+    providers: Mapping[str, str] | None = None,
     simulated: Sequence[str | Path] = (),
     **mail: Any,
 ) -> Iterator[Box]:
@@ -352,6 +353,7 @@ def box(
         told = json.loads(ports.read_bytes())
         settings = Settings(
             data_dir=data_dir,
+            providers=dict(providers or {}),
             kafka=KafkaSettings(
                 bootstrap=bootstrap, prefix=prefix, gate_partitions=GATE_PARTITIONS, slots=slots, session_timeout_s=6.0
             ),

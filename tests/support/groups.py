@@ -21,6 +21,7 @@ LONGEST: Final = (
     "tests/operate/chaos/runtime/test_run.py",
     "tests/e2e/test_demo.py",
     "tests/operate/chaos/edge/test_run.py",
+    "tests/e2e/test_blocked.py",
     "tests/runtime/test_broker_away.py",
     "tests/runtime/partition/test_partition_loop.py",
     "tests/operate/test_up.py",
