@@ -23,9 +23,9 @@ def blocked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
 
 def test_a_blocked_ips_mail_moves_and_nobody_else_is_harmed(blocked: Box) -> None:
     """One IP at one provider: three refusals, then its mail goes over the other IPs; the rest goes as before."""
-    provider.one_ip_blocked(blocked, mails=600)
+    provider.one_ip_blocked(blocked, mails=480)
 
 
 def test_where_all_are_blocked_mail_waits_until_its_time_is_over(blocked: Box) -> None:
     """No IP is left there: untried it ends as `expired`, and the other provider's mail is all accepted."""
-    provider.all_ips_blocked(blocked, mails=240, lives_s=75)
+    provider.all_ips_blocked(blocked, mails=240, lives_s=50)

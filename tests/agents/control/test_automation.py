@@ -16,13 +16,14 @@ from agents.control.automation import Automation
 from agents.control.word import Word
 from agents.views import replicate
 from schemas import ids, topics
-from schemas.events import Control, Incident, Volume
+from schemas.events import Control, Demand, Incident, Volume
 from streams.control.errors import RuleFault
+from streams.control.volumes import volume_key
 from streams.runtime.cluster import Publisher
 from streams.runtime.producer import RecordProducer
 from streams.runtime.settings import ControlSettings, Settings
 from streams.views import World
-from tests.control.builders import delivery
+from tests.control.builders import delivery, volume
 from tests.runtime.builders import LIMIT_S, deployed, read
 
 pytestmark = pytest.mark.integration
@@ -199,6 +200,35 @@ async def test_a_control_ends_by_itself_and_an_operators_stays(
         await one.turns_until(lambda: key in one.world.controls, "the control")
         await one.turns_until(lambda: key not in one.world.controls, "its end")
     assert controls(settings) == {"slot/3/gmail": theirs, key: None}
+
+
+async def test_a_tenant_with_a_bad_list_is_paused_and_a_burst_is_seen_coming(
+    kafka_bootstrap: str, topic_prefix: str, tmp_path: Path
+) -> None:
+    """60 dead addresses of 1,060 mails blow the fuse; what waits at a gate is held against the last days' minutes."""
+    settings = settings_of(kafka_bootstrap, topic_prefix, tmp_path / "data")
+    minute = datetime.now(UTC).replace(second=0, microsecond=0)
+    with Publisher(settings) as publisher:
+        for days in range(1, 9):
+            for minutes in range(3):  # the test may see the next one begin
+                begins_at = minute + timedelta(minutes=minutes) - timedelta(days=days)
+                went = msgspec.structs.replace(volume("tenant", "acme", begins_at, attempts=2_000), span_s=60)
+                publisher.send(topics.VOLUMES, volume_key(went), went)
+        demand = Demand(gate_partition=0, at=datetime.now(UTC) + timedelta(minutes=1), tenants={"acme": 50_000})
+        publisher.send(topics.DEMANDS, "0", demand)
+    deliver(settings, 1_000)
+    deliver(settings, 60, type="bounced", class_="user_unknown")
+    async with owner(settings, "control-a") as one:
+        await one.turns_until(lambda: len(incidents(settings)) >= 2, "two incidents")
+        await one.turns_until(lambda: one.world.controls, "the pause")
+    told = {incident.rule: incident for incident in incidents(settings)}
+    assert set(told) == {"tenant-bounces", "surge-coming"}
+    assert told["tenant-bounces"].value == "5.66% (60 dead addresses of 1,060)"
+    assert told["surge-coming"].coming
+    assert told["surge-coming"].value.endswith("50,000 wait")
+    assert "of the same span on 7 days" in told["surge-coming"].limit
+    (key,) = controls(settings)
+    assert key == "tenant/acme@tenant-bounces"
 
 
 async def test_a_file_of_rules_that_cant_be_meant_keeps_it_from_starting(

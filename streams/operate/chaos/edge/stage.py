@@ -17,6 +17,7 @@ from streams.operate.up import WORKER
 from streams.runtime.points import KILL_ENV
 from streams.runtime.settings import (
     ClickHouseSettings,
+    ControlSettings,
     DnsSettings,
     KafkaSettings,
     MailSettings,
@@ -79,6 +80,7 @@ def settings(folder: Path, receiver: Receiver, *, session_timeout_s: float) -> S
         dns=DnsSettings(servers=f"127.0.0.1:{receiver.dns_port}"),
         mail=MailSettings(retry_scale=RETRY_SCALE),
         worker=WorkerSettings(stalled_s=STALLED_S),
+        control=ControlSettings(automation=Path(__file__).with_name("automation.toml")),
     )
 
 
