@@ -104,14 +104,15 @@ class Look:
                 cancelled=False,
             )
         content = self._world.content(campaign)
-        returned = campaign_waits(campaign, self._world, now, compiled=True)
+        state = self._world.campaign_state(campaign, now)
+        returned = campaign_waits(campaign, state, self._world, now, compiled=True)
         return Standing(
             key=key,
             campaign=campaign,
             content=content,
             new="content" if content is None else returned,
             returned=returned,
-            cancelled=self._world.campaign_state(campaign, now) == "cancelled",
+            cancelled=state == "cancelled",
         )
 
     def at(self, standing: Standing, provider: str, now: datetime) -> Standing:

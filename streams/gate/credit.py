@@ -23,6 +23,7 @@ from streams.views.world import World
 # Where a mail stands: it just came; its turn has come; or it is looked at before its turn, which can only end it.
 Place = Literal["arrives", "next", "behind"]
 Lack = Literal["pace", "capacity"]
+_NOBODY: Final = frozenset[str]()
 UNBOUNDED: Final = float("inf")
 
 
@@ -49,36 +50,37 @@ class Credit:
         self._capacity: dict[tuple[str, str], tuple[_Purse, ...]] = {}
         self._waited_for: frozenset[str] = frozenset()
 
-    def lacks(self, send: Send, campaign: Campaign, place: Place, now: datetime) -> Lack | None:
-        """What a mail that may go otherwise has to wait for."""
+    def take(self, send: Send, campaign: Campaign, place: Place, now: datetime) -> Lack | None:
+        """Pay for a mail that may go otherwise, or say what it has to wait for."""
+        pace = None
         if send.deal == 0 and campaign.pace_per_s is not None:
-            purse = self._pace(ids.campaign_key(campaign.tenant, campaign.campaign_id), now)
-            if not self._pays(purse, place, now):
+            pace = self._pace(ids.campaign_key(campaign.tenant, campaign.campaign_id), now)
+            if not self._pays(pace, place, now):
                 return "pace"
+        purses = self._purses(campaign.pool, send.provider, now)
         if send.kind == "transactional":
-            return None
-        if place == "behind":
-            return "capacity"
-        for purse in self._purses(campaign.pool, send.provider, now):
-            if not self._pays(purse, place, now):
+            for purse in purses:
+                purse.bucket.debit(purse.rate, now)
+        else:
+            if place == "behind":
                 return "capacity"
+            ahead = self._waited_for if place == "arrives" else _NOBODY
+            for purse in purses:  # as `_pays`, without its calls: each mail comes by
+                if purse.rate <= 0.0 or purse.bucket.tokens(purse.rate, now) < 1.0 or purse.name in ahead:
+                    self._waited_for |= {purse.name}
+                    return "capacity"
+            for purse in purses:
+                purse.bucket.spend()
+        if pace is not None:
+            pace.bucket.spend()
         return None
 
     def _pays(self, purse: _Purse, place: Place, now: datetime) -> bool:
-        if place == "arrives" and purse.name in self._waited_for:
-            return False
-        if place != "behind" and purse.holds(now) >= 1.0:
+        ahead = self._waited_for if place == "arrives" else _NOBODY
+        if place != "behind" and purse.name not in ahead and purse.holds(now) >= 1.0:
             return True
         self._waited_for |= {purse.name}
         return False
-
-    def spend(self, send: Send, campaign: Campaign, now: datetime) -> None:
-        """One mail that lacked nothing is dealt."""
-        if send.deal == 0 and campaign.pace_per_s is not None:
-            purse = self._pace(ids.campaign_key(campaign.tenant, campaign.campaign_id), now)
-            purse.bucket.debit(purse.rate, now)
-        for purse in self._purses(campaign.pool, send.provider, now):
-            purse.bucket.debit(purse.rate, now)
 
     # ── what waits ───────────────────────────────────────────────────────────────────────────────────────────────────
 

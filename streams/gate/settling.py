@@ -19,7 +19,7 @@ from streams.gate.person import Entry, Person, Stage, dump, load, table_key
 from streams.gate.slots import Slots
 from streams.gate.state import State, millis
 from streams.gate.terms import DeskSettings
-from streams.gate.verdict import Case, Goes, Refused, WaitReason, decide, kept_until
+from streams.gate.verdict import Case, Goes, Refused, WaitReason, decide, expiry, kept_until
 from streams.runtime.partition.emission import Emission
 from streams.spread.dealing import Weights
 from streams.views.world import World
@@ -90,10 +90,13 @@ class Settling:
         """The entry of a mail that begins to wait."""
         campaign = self._world.campaigns.get(ids.campaign_key(send.tenant, send.campaign_id))
         content = self._world.content(campaign) if campaign else None
-        return self._entry(send, campaign, content, Stage.WAITING)
+        end = expiry(send, campaign, self._settings)
+        return self._entry(send, campaign, content, Stage.WAITING, end=end)
 
-    def _entry(self, send: Send, campaign: Campaign | None, content: Content | None, stage: Stage) -> Entry:
-        keep_ms = millis(kept_until(send, campaign, content, self._settings))
+    def _entry(
+        self, send: Send, campaign: Campaign | None, content: Content | None, stage: Stage, *, end: datetime
+    ) -> Entry:
+        keep_ms = millis(kept_until(end, campaign, content, self._settings))
         dealt_ms = 0
         if stage is Stage.DEALT:
             dealt_ms = millis(send.queued_at)
@@ -125,12 +128,10 @@ class Settling:
                 weights = self.weights(verdict.campaign.pool, case.send.provider, now)
                 if not weights:
                     return Waiting(reason="no_slot")
-                lack = self.credit.lacks(case.send, verdict.campaign, place, now)
+                lack = self.credit.take(case.send, verdict.campaign, place, now)
                 if lack is not None:
                     return Waiting(reason=lack)
-                dealt = self._deal(case, verdict, weights, now, keep_slot=keep_slot)
-                self.credit.spend(case.send, verdict.campaign, now)
-                return dealt
+                return self._deal(case, verdict, weights, now, keep_slot=keep_slot)
             case _:
                 return Waiting(reason=verdict.reason, until=verdict.until)
 
@@ -164,7 +165,7 @@ class Settling:
         if case.entry is not None and case.dealt_before:
             entry = msgspec.structs.replace(case.entry, stage=Stage.DEALT, deal=dealt.deal, slot=slot)
         else:
-            entry = self._entry(dealt, campaign, goes.content, Stage.DEALT)
+            entry = self._entry(dealt, campaign, goes.content, Stage.DEALT, end=goes.expire_at)
         return Dealt(emission=send_emission(dealt), entry=entry)
 
     def forget_dealers(self) -> None:

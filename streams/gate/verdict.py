@@ -21,7 +21,7 @@ from streams.gate.person import ENTRIES, Entry, Person
 from streams.gate.quiet import Quiet, quiet
 from streams.gate.state import after, millis
 from streams.gate.terms import DeskSettings
-from streams.views.world import World
+from streams.views.world import CampaignStatus, World
 
 Refusal = Literal["invalid", "cancelled", "expired", "rejected", "duplicate", "suppressed", "capped"]
 WaitReason = Literal["unknown_campaign", "content", "paused", "start", "quiet", "no_slot", "pace", "capacity"]
@@ -92,7 +92,9 @@ def decide(case: Case, world: World, now: datetime, settings: DeskSettings) -> R
     content = world.content(campaign) if campaign and not case.dealt_before else None
     failed: list[tuple[Refusal, Rule]] = [("invalid", rule) for rule in case.faults]
     failed += _unknown(case, campaign, world, now, settings, content)
-    failed += _of_campaign(send, campaign, world, now, settings)
+    end = expiry(send, campaign, settings)
+    state = None if campaign is None else world.campaign_state(campaign, now, send.provider)
+    failed += _of_campaign(state, end, now)
     failed += _of_content(content)
     if not case.dealt_before:
         failed += _of_entry(case)
@@ -101,7 +103,7 @@ def decide(case: Case, world: World, now: datetime, settings: DeskSettings) -> R
     if campaign is not None and not case.dealt_before:
         failed += _capped(case.person, campaign, world, now)
     compiled = case.dealt_before or content is not None
-    reason = campaign_waits(campaign, world, now, compiled=compiled, provider=send.provider)
+    reason = campaign_waits(campaign, state, world, now, compiled=compiled)
     hours = quiet(send, campaign, world.tenants.get(send.tenant), now)
     until = None
     if isinstance(hours, Rule):
@@ -116,7 +118,7 @@ def decide(case: Case, world: World, now: datetime, settings: DeskSettings) -> R
         return Refused(type=min(final, key=PRECEDENCE.index), rules=tuple(rule for _, rule in failed))
     if campaign is None or reason is not None:
         return Waits(reason=reason or "unknown_campaign", until=until)
-    return Goes(campaign=campaign, content=content, expire_at=expiry(send, campaign, settings))
+    return Goes(campaign=campaign, content=content, expire_at=end)
 
 
 def expiry(send: Send, campaign: Campaign | None, settings: DeskSettings) -> datetime:
@@ -136,9 +138,8 @@ def ends_at(send: Send, campaign: Campaign | None, missing_since: datetime | Non
     return min(end, after(max(missing_since, send.created_at), settings.unknown_campaign_wait_s))
 
 
-def kept_until(send: Send, campaign: Campaign | None, content: Content | None, settings: DeskSettings) -> datetime:
-    """When the mail's entry may be forgotten: a week after the later of its own and its campaign's end."""
-    end = expiry(send, campaign, settings)
+def kept_until(end: datetime, campaign: Campaign | None, content: Content | None, settings: DeskSettings) -> datetime:
+    """When the entry of a mail that expires at `end` may be forgotten: a week after that, or after its campaign's."""
     if campaign is not None and campaign.expire_at is not None:
         end = max(end, campaign.expire_at)
     elif content is not None:
@@ -169,13 +170,10 @@ def _unknown(
     return found
 
 
-def _of_campaign(
-    send: Send, campaign: Campaign | None, world: World, now: datetime, settings: DeskSettings
-) -> list[tuple[Refusal, Rule]]:
+def _of_campaign(state: CampaignStatus | None, end: datetime, now: datetime) -> list[tuple[Refusal, Rule]]:
     found: list[tuple[Refusal, Rule]] = []
-    if campaign is not None and world.campaign_state(campaign, now, send.provider) == "cancelled":
+    if state == "cancelled":
         found.append(("cancelled", Rule(rule="campaign_state", value="cancelled", limit="running")))
-    end = expiry(send, campaign, settings)
     if now >= end:
         found.append(("expired", Rule(rule="expire_at", value=now.isoformat(), limit=end.isoformat())))
     return found
@@ -219,14 +217,14 @@ def _capped(person: Person, campaign: Campaign, world: World, now: datetime) -> 
 
 
 def campaign_waits(
-    campaign: Campaign | None, world: World, now: datetime, *, compiled: bool, provider: str = ""
+    campaign: Campaign | None, state: CampaignStatus | None, world: World, now: datetime, *, compiled: bool
 ) -> WaitReason | None:
-    """What all mails of the campaign wait for, or those to a provider; `compiled`: they have their content."""
+    """What all mails of the campaign, in this state, wait for; `compiled`: they have their content."""
     if campaign is None:
         return "unknown_campaign"
     if not compiled:
         return "content"
-    if world.campaign_state(campaign, now, provider) == "paused":
+    if state == "paused":
         return "paused"
     if campaign.start_at is not None and now < campaign.start_at:
         return "start"

@@ -35,8 +35,12 @@ class Bucket:
         """Spend one send's credit at `rate` a second, if there is any."""
         if self.tokens(rate, now) < 1.0:
             return False
-        self._tokens -= 1.0
+        self.spend()
         return True
+
+    def spend(self) -> None:
+        """Spend one send's credit that `tokens` said is there."""
+        self._tokens -= 1.0
 
     def debit(self, rate: float, now: datetime) -> None:
         """Spend one send's credit, whether there is any or not: others wait the longer, DEEPEST_S at most."""
