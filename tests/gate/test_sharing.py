@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from schemas import ids
 from streams.gate.sharing import TURN
 from tests.gate.builders import Scene
 
@@ -129,6 +130,29 @@ def test_a_pace_of_ones_own_leaves_the_rest_to_others() -> None:
         pool.scene.lease({"paced:p": 5.0}, per_pool_s={"shared": 100.0})
         sent.update(one.tenant for one in pool.scene.release().sends)
     assert 20 <= sent["paced"] <= 30 and sent["free"] >= 450
+
+
+def test_shares_in_each_partition_are_shares_of_the_pool() -> None:
+    """Four partitions share each for itself; by hash of the recipient, the sum is within a twentieth of the weights."""
+    mails, partitions = {"big": 3000, "mid": 1000, "small": 400}, 4
+    scenes = [Scene(partitions=partitions, partition=number, providers=DOMAINS) for number in range(partitions)]
+    for scene in scenes:
+        for tenant in mails:
+            scene.tenant(tenant)
+            scene.campaign("c", tenant=tenant)
+        scene.lease(per_pool_s={"shared": 0.0})
+    for tenant, count in mails.items():
+        for number in range(count):
+            name, domain = f"u{number}", list(DOMAINS)[number % len(DOMAINS)]
+            home = scenes[ids.partition_for(f"{tenant}:{name}".encode(), partitions)]
+            home.ask(name, tenant=tenant, campaign_id="c", to={"address": f"{name}@{domain}"})
+    sent = Counter[str]()
+    for _ in range(30):
+        for scene in scenes:
+            scene.later(milliseconds=100)
+            scene.lease(per_pool_s={"shared": 300.0 / partitions})
+            sent.update(one.tenant for one in scene.release(limit=300).sends)
+    assert max(sent.values()) <= 1.05 * min(sent.values()) and sum(sent.values()) >= 860
 
 
 def test_pools_take_turns_where_a_release_is_too_small_for_both() -> None:
