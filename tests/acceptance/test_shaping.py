@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -9,7 +10,7 @@ from typing import Final
 import pytest
 
 from tests.acceptance.results import recorded
-from tests.e2e import blocking, burst, dilution, halting
+from tests.e2e import blocking, burst, dilution, halting, throttle
 from tests.support.e2e import box
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(3600)]
@@ -44,3 +45,11 @@ def test_pause_cancel_and_pace_with_a_hundred_thousand_waiting(tmp_path: Path) -
     with box(tmp_path / "data") as world:
         world.egress()
         recorded("halting", partial(halting.halted, world, waiting=100_000))
+
+
+def test_throttle(tmp_path: Path) -> None:
+    """A limit that nobody tells, drawn at random: each of two IPs holds 85 to 100 % of it from minute 3 to 10."""
+    seed = secrets.randbelow(1_000_000)
+    with box(tmp_path / "data", slots=2, automation=NO_AUTOMATION, simulated=throttle.options(seed)) as world:
+        world.egress()
+        recorded("throttle", partial(throttle.held, world, seconds=600))
