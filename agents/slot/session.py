@@ -83,7 +83,7 @@ class Session:
         self._attempts = attempts
         self._worked = worked
         self._redo = memory.redo
-        self._standing = Standing(slot, shared, memory, inbox=inbox, under_way=under_way)
+        self._standing = Standing(slot, shared, memory, inbox=inbox, under_way=under_way, shaper=shaper)
         self._in_doubt = self._standing.in_doubt
         self._begun: dict[Key, Begun] = {}
         self._outbox = Outbox(

@@ -1,9 +1,9 @@
 """Where a slot stands: how far each lane is, which intents have no outcome, and what a commit makes of both."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 from agents.slot.inbox import Inbox
+from agents.slot.shaping import Shaper
 from agents.slot.shared import Shared
 from agents.slot.under_way import UnderWay
 from agents.slot.words import Words
@@ -18,12 +18,16 @@ class Standing:
     `lanes`: by declared topic.  `in_doubt`: intents without an outcome, those that the journal had, and ours.
     """
 
-    def __init__(self, slot: int, shared: Shared, memory: Memory, *, inbox: Inbox, under_way: UnderWay) -> None:
+    def __init__(
+        self, slot: int, shared: Shared, memory: Memory, *, inbox: Inbox, under_way: UnderWay, shaper: Shaper
+    ) -> None:
         self._slot = slot
         self._words = Words(slot, shared)
         self._topic = shared.settings.topic
         self._inbox = inbox
         self._under_way = under_way
+        self._shaper = shaper
+        shaper.limits.resume_day(memory.day, memory.today, shaper.now())
         self.lanes = dict(memory.lanes)
         self.in_doubt: dict[Key, Intent] = dict(memory.in_doubt)
         # Events at their end since the last commit, and the dealings that they were.
@@ -45,11 +49,14 @@ class Standing:
 
     def position(self) -> Position:
         """What a commit tells; asked for when nothing more goes into the transaction."""
+        now = self._shaper.now()
         checkpoint = Checkpoint(
             slot=self._slot,
             lanes={lane: book.lane() for lane, book in self.lanes.items()},
             open=tuple(self.in_doubt.values()),
-            at=datetime.now(UTC),
+            at=now.at,
+            day=now.at.date().isoformat(),
+            today=self._shaper.limits.today(now),
         )
         covered = len(self._done)
 

@@ -47,7 +47,7 @@ MEANINGS: Final[dict[DeliveryType, str]] = {
     "cancelled": "the campaign was cancelled",
     "uncertain": "nobody knows: connection or sender broke off between dot and reply, and no later attempt went",
     "waiting": "it can't go yet: pace, capacity, start, pause, quiet hours, no slot, unknown campaign; or a sender "
-    "gave it back (slot, key)",
+    "gave it back (slot, key, `shaped`: its provider takes no more from that IP now)",
     "deferred": "the receiver said try again later",
     "delivered": "the channel reports that it reached the person's device or mailbox",
     "opened": "the person opened it",

@@ -64,10 +64,15 @@ class Lane(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a slot stood at a commit: its lanes by topic (declared name), and the intents without an outcome."""
+    """Where a slot stood at a commit: its lanes by topic (declared name), and the intents without an outcome.
+
+    `today` counts what went on `day` (UTC) to each provider that takes so many messages a day from one IP.
+    """
 
     entry: Literal["checkpoint"] = "checkpoint"
     slot: Slot
     lanes: dict[str, Lane]
     open: tuple[Intent, ...]
     at: Timestamp
+    day: str = ""
+    today: dict[str, int] = msgspec.field(default_factory=dict)

@@ -125,12 +125,14 @@ class Memory:
     """What the journal says to who takes the slot.
 
     `lanes`: by declared topic.  `redo`: outcomes whose effects were not committed.  `in_doubt`: intents without an
-    outcome.
+    outcome.  `today` counts what went on `day`, by provider, as of the last commit.
     """
 
     lanes: Mapping[str, LaneBook]
     redo: tuple[Outcome, ...] = ()
     in_doubt: dict[Key, Intent] = field(default_factory=dict)
+    day: str = ""
+    today: Mapping[str, int] = field(default_factory=dict)
 
 
 def remembered(
@@ -170,4 +172,6 @@ def remembered(
             for key, intent in doubtful.items()
             if key not in outcomes and comes(intent) and intent.at + FORGOTTEN > now
         },
+        day="" if checkpoint is None else checkpoint.day,
+        today={} if checkpoint is None else checkpoint.today,
     )

@@ -9,7 +9,7 @@
    faster again, to find a limit that was raised (as TCP CUBIC does, RFC 9438).  What is not used does not grow.
 4. Whose door stays shut for long is blocked for minutes, then looked at again with an eighth of what it took before.
 
-The figures and what was measured with them are in docs/adr/0012.
+The figures and what was measured with them are in docs/adr/0015.
 """
 
 import math

@@ -55,9 +55,13 @@ class Limiter:
 
     def spent(self, day: int) -> bool:
         """Whether the day's messages are used up."""
+        return self.limits.messages_per_day is not None and self.today_of(day) >= self.limits.messages_per_day
+
+    def today_of(self, day: int) -> int:
+        """How many went on this day."""
         if day != self._day:
             self._day, self.today = day, 0
-        return self.limits.messages_per_day is not None and self.today >= self.limits.messages_per_day
+        return self.today
 
     def begin(self, now: float) -> None:
         """One goes."""

@@ -87,6 +87,7 @@ class SlotLimits:
         self._slow_to = slow_to
         self._known: dict[str, _Known] = {}
         self._troubled: set[str] = set()
+        self._by_day: set[str] = set()
 
     # ── before and after an attempt ──────────────────────────────────────────────────────────────────────────────────
 
@@ -147,6 +148,19 @@ class SlotLimits:
             return f"{limiter.connections} connections"
         return f"{rate:.3g} messages a second, {limiter.connections} connections"
 
+    # ── what a commit keeps ──────────────────────────────────────────────────────────────────────────────────────────
+
+    def today(self, now: Moment) -> dict[str, int]:
+        """What went today, by provider, where that is limited."""
+        return {provider: self._at(provider, now).limiter.today_of(now.day) for provider in self._by_day}
+
+    def resume_day(self, day: str, today: Mapping[str, int], now: Moment) -> None:
+        """What went on that day by the last commit: another owner's count, or an older one of ours."""
+        if day == now.at.date().isoformat():
+            for provider, count in today.items():
+                limiter = self._at(provider, now).limiter
+                limiter.today = max(count, limiter.today_of(now.day))
+
     # ── what is told ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def news(self, now: Moment) -> dict[str, Condition | None]:
@@ -203,6 +217,8 @@ class SlotLimits:
                 self._forget(now)
             limiter = Limiter(self._shaping.limits(provider), connections=self._connections, now=now.s)
             known = self._known[provider] = _Known(limiter, now.s)
+            if limiter.limits.messages_per_day is not None:
+                self._by_day.add(provider)
             self._resume(provider, known, now)
         known.used_at = now.s
         known.limiter.slow_to = self._slow_to(provider, now.at)
@@ -221,7 +237,7 @@ class SlotLimits:
     def _forget(self, now: Moment) -> None:
         for provider, known in list(self._known.items()):
             idle = known.limiter.under_way == 0 and now.s - known.used_at > IDLE_S
-            if idle and provider not in self._troubled and not known.limiter.today:
+            if idle and provider not in self._troubled and provider not in self._by_day:
                 del self._known[provider]
 
 

@@ -166,3 +166,23 @@ def test_providers_that_did_nothing_lately_are_forgotten() -> None:
         slot.end(turn, None, at(number))
     assert len(slot._known) <= 5001
     assert slot.wait_s("mx:slow.example", at(1)) > 0
+
+
+def test_a_days_count_outlives_its_owner() -> None:
+    """Three of four went by the last commit: the next owner sends one; on another day all four."""
+    named = {"docomo": Limits(messages_per_day=4), "gmail": Limits()}
+    former = limits(named)
+    for number in range(3):
+        one_goes(former, "docomo", number, came_to=TAKEN)
+        one_goes(former, "gmail", number, came_to=TAKEN)
+    kept = former.today(at(3))
+    assert kept == {"docomo": 3}
+    for day, left in (("2026-11-24", 1), ("2026-11-23", 4)):
+        slot = limits(named)
+        slot.resume_day(day, kept, at(10))
+        for number in range(left):
+            assert slot.closed_until("docomo", at(11)) is None
+            one_goes(slot, "docomo", 11 + number, came_to=TAKEN)
+        assert slot.closed_until("docomo", at(20)) is not None
+    former.resume_day("2026-11-24", {"docomo": 2}, at(4))
+    assert former.today(at(5)) == {"docomo": 3}
