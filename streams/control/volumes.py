@@ -6,6 +6,9 @@
 3. `changed` gives each figure that moved since it was last asked, as what is published; `close` lets spans go whose
    end the reader has passed by `grace`.
 
+An event that a sender says again after a crash (same id) is counted again: at most one for each open connection, and
+not worth an id a mail in memory; ClickHouse counts it once.
+
 A new owner reads again from `recount_from`: all spans that may not have been whole when they were last published.
 """
 

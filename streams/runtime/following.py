@@ -50,6 +50,7 @@ class Following:
         )
         # The time of each partition's latest record; None: it was read to its end.
         self._at: dict[int, datetime | None] = {}
+        self._troubled = False
         try:
             self._consumer.assign(self._begin(settings.topic(topic.name), since))
         except KafkaException:
@@ -87,8 +88,11 @@ class Following:
                 self._at[message.partition() or 0] = None
             elif error.fatal():
                 raise KafkaException(error)
-            else:
+            elif not self._troubled:
+                self._troubled = True  # once, not at each poll while a broker is away
                 log.warning("records can't be read now", topic=message.topic(), error=error.str())
+        if records:
+            self._troubled = False
         return records
 
     def _passed(self, message: Message) -> None:
