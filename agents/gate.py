@@ -76,7 +76,7 @@ class Decisions:
         released: Sequence[Emission] = ()
         if self._looks.due(now):
             released = self._desk.release(now, limit=limit)
-            self._looks.looked(now, self._desk.next_release(now))
+            self._looks.looked(now, self._desk.next_release(now), lines=self._desk.lines)
             if len(released) >= limit:
                 self._looks.at_once()
         if (demand := self._desk.demand(now)) is not None:

@@ -4,6 +4,7 @@ A campaign is judged once for all its rows.  A line is what waits for it at one 
 
 - `cancelled`: all lanes, due or not, to be ended;
 - `transactional`, and `marketing` by pool: these may go, credit allowing;
+- `short`: the (pool, provider) for which there is no credit, and so no line;
 - `paced`: held by their campaign's pace alone;
 - `held`: due, but something that the whole lane shares holds it.  Its first row is looked at for its end alone.
 
@@ -13,7 +14,7 @@ Nothing is read from the tables here.  What is known of a lane's first row (`Que
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Final
+from typing import Final, Literal
 
 from schemas.events import Campaign, Content
 from streams.gate.credit import Credit
@@ -23,6 +24,8 @@ from streams.gate.waiting import LANES, RETURNED, Lane, Queue, WaitingRoom
 from streams.spread.dealing import Weights
 from streams.views.world import World
 
+# Of a pool to a provider, for a kind of mail: it may pass; it waits for credit; no slot takes it.
+Door = Literal["open", "short", "shut"]
 _MISSING: Final = frozenset({"unknown_campaign", "content"})
 
 
@@ -75,6 +78,7 @@ class Agenda:
     cancelled: list[Line] = field(default_factory=list)
     held: list[Line] = field(default_factory=list)
     paced: list[Line] = field(default_factory=list)
+    short: set[tuple[str, str]] = field(default_factory=set)
     transactional: list[Line] = field(default_factory=list)
     marketing: dict[str, list[Line]] = field(default_factory=dict)
 
@@ -133,36 +137,60 @@ class Look:
 
     def agenda(self, now: datetime) -> Agenda:
         """All that waits, sorted by what may become of it now."""
-        agenda = Agenda()
+        agenda, now_ms = Agenda(), millis(now)
+        doors: dict[tuple[str, str, str], Door] = {}
         for key, queues in self._room.campaigns.items():
-            campaign = self.standing(key, now)
-            queues.missing_since = (queues.missing_since or now) if campaign.new in _MISSING else None
+            whole = self.standing(key, now)
+            queues.missing_since = (queues.missing_since or now) if whole.new in _MISSING else None
+            campaign = whole.campaign
             for provider, queue in queues.by_provider.items():
-                standing = self.at(campaign, provider, now)
-                line = Line(standing=standing, provider=provider, queue=queue, lanes=[])
+                standing = self.at(whole, provider, now)
                 if standing.cancelled:
-                    line.lanes = [lane for lane in LANES if queue.rows[lane]]
-                    agenda.cancelled.append(line)
-                else:
-                    self._sort(line, agenda, now)
+                    lanes = [lane for lane in LANES if queue.rows[lane]]
+                    agenda.cancelled.append(Line(standing=standing, provider=provider, queue=queue, lanes=lanes))
+                    continue
+                due = [lane for lane in LANES if queue.due_ms[lane] <= now_ms]
+                if not due:
+                    continue
+                line = Line(standing=standing, provider=provider, queue=queue, lanes=due)
+                if campaign is None:
+                    agenda.held += self._unseen(line, now)
+                    continue
+                door = campaign.pool, provider, campaign.kind
+                if door not in doors:
+                    doors[door] = self._door(campaign, provider, now)
+                self._sort(line, campaign, doors[door], agenda, now)
         return agenda
 
-    def _sort(self, line: Line, agenda: Agenda, now: datetime) -> None:
-        queue, now_ms, campaign = line.queue, millis(now), line.standing.campaign
-        due = [lane for lane in LANES if queue.rows[lane] and queue.due_ms[lane] <= now_ms]
-        takes = bool(due) and campaign is not None and self.takes(campaign, line.provider, now)
-        for lane in due:
-            free = takes and line.standing.holds(lane) is None
-            if free and (lane == RETURNED or campaign is None or self._credit.has_pace(campaign, now)):
-                line.lanes.append(lane)
-                continue
-            if free:
+    def _door(self, campaign: Campaign, provider: str, now: datetime) -> Door:
+        if not self.takes(campaign, provider, now):
+            return "shut"
+        pool = campaign.pool
+        short = min(self._credit.pool_capacity(pool, provider, now), self._credit.capacity(pool, provider, now)) < 1.0
+        return "short" if short and campaign.kind != "transactional" else "open"
+
+    def _sort(self, line: Line, campaign: Campaign, door: Door, agenda: Agenda, now: datetime) -> None:
+        if door == "short":
+            agenda.short.add((campaign.pool, line.provider))
+        if door != "open":
+            agenda.held += self._unseen(line, now)
+            return
+        moving = []
+        for lane in line.lanes:
+            if line.standing.holds(lane) is None:
+                if lane == RETURNED or self._credit.has_pace(campaign, now):
+                    moving.append(lane)
+                    continue
                 agenda.paced.append(line.only(lane))
             if line.ends_unseen(lane, now):
                 agenda.held.append(line.only(lane))
-        if not line.lanes or campaign is None:
+        if not moving:
             return
+        line.lanes = moving
         if campaign.kind == "transactional":
             agenda.transactional.append(line)
         else:
             agenda.marketing.setdefault(campaign.pool, []).append(line)
+
+    def _unseen(self, line: Line, now: datetime) -> list[Line]:
+        return [line.only(lane) for lane in line.lanes if line.ends_unseen(lane, now)]

@@ -34,7 +34,8 @@ class _Purse(NamedTuple):
 
     def holds(self, now: datetime) -> float:
         """How many sends it pays for; one that is filled no more pays for none."""
-        return self.bucket.tokens(self.rate, now) if self.rate > 0.0 else 0.0
+        held = self.bucket.tokens(self.rate, now)  # also at no rate: time passes without anything coming in
+        return held if self.rate > 0.0 else 0.0
 
 
 class Credit:
@@ -66,7 +67,7 @@ class Credit:
                 return "capacity"
             ahead = self._waited_for if place == "arrives" else _NOBODY
             for purse in purses:  # as `_pays`, without its calls: each mail comes by
-                if purse.rate <= 0.0 or purse.bucket.tokens(purse.rate, now) < 1.0 or purse.name in ahead:
+                if purse.bucket.tokens(purse.rate, now) < 1.0 or purse.rate <= 0.0 or purse.name in ahead:
                     self._waited_for |= {purse.name}
                     return "capacity"
             for purse in purses:

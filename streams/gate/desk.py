@@ -94,6 +94,11 @@ class Desk:
         return len(self._room)
 
     @property
+    def lines(self) -> int:
+        """In how many queues they do, by campaign and provider."""
+        return sum(len(queues.by_provider) for queues in self._room.campaigns.values())
+
+    @property
     def forgotten(self) -> int:
         """How many persons the sweep has forgotten."""
         return self._sweep.forgotten

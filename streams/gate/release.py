@@ -12,9 +12,11 @@ campaign is paused its mails still expire, in that order: a returned one at the 
 it.
 """
 
+import sys
 from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Final
 
 from schemas.events import Campaign
@@ -24,14 +26,17 @@ from streams.gate.rota import Rota
 from streams.gate.rows import Released, Rows
 from streams.gate.settling import Settling
 from streams.gate.sharing import TURN, Sharing, Tags
-from streams.gate.state import moment
+from streams.gate.state import millis, moment
 from streams.gate.terms import DeskSettings
-from streams.gate.waiting import LANES, NEW, RETURNED, Lane, WaitingRoom
+from streams.gate.waiting import NEW, RETURNED, Lane, WaitingRoom
 from streams.runtime.partition.emission import Emission
 from streams.views.world import World
 
 # How long to look away from what a change of the world alone can set free: a pause's end is seen within that.
 IDLE: Final = timedelta(seconds=1)
+# Lines of which the first row is looked at for its end, at most, in one release: 0.1 ms each, and the worker's other
+# partitions wait meanwhile.  After a restart all of them are looked at once.
+LINES: Final = 200
 # Owners of turns that are no tenant and no campaign: neither's name holds a blank.
 _TRANSACTIONAL: Final = "all transactional"
 _POOLS: Final = "all pools"
@@ -120,7 +125,7 @@ class Release:
             (campaign.pool, line.provider)
             for line in left
             if (campaign := line.standing.campaign) is not None and campaign.kind == "marketing"
-        }
+        } | agenda.short
         self._credit.waited_for(paced=paced.values(), capacity=capacity, now=now)
 
     def _weight(self, tenant: str) -> float:
@@ -128,8 +133,8 @@ class Release:
         return 1.0 if known is None else known.weight
 
     def _end(self, lines: Iterable[Line], now: datetime, out: Released, *, keep: int) -> None:
-        """End what of these lines must, until `keep` is left of the limit."""
-        for line in lines:
+        """End what of these lines must, until `keep` is left of the limit; the rest of the lines at the next look."""
+        for line in islice(lines, LINES):
             if out.left <= keep:
                 return
             self._rows.serve(line, out.left - keep, now, place="behind", out=out)
@@ -143,21 +148,33 @@ class Release:
         return min(self._wakes(now), default=None)
 
     def _wakes(self, now: datetime) -> Iterable[datetime]:
+        """When each campaign's mail to each provider may go, or is to be looked at again."""
+        now_ms, idle = millis(now), now + IDLE
+        free: dict[tuple[str, str, str, bool], datetime] = {}
         for key, queues in self._room.campaigns.items():
             whole = self._look.standing(key, now)
             for provider, queue in queues.by_provider.items():
                 standing = self._look.at(whole, provider, now)
+                campaign = standing.campaign
                 if standing.cancelled:
                     yield now
                     return
-                campaign = standing.campaign
-                takes = campaign is not None and self._look.takes(campaign, provider, now)
-                for lane in LANES:
-                    if not queue.rows[lane]:
+                later = min((due for due in queue.due_ms.values() if due > now_ms), default=sys.maxsize)
+                if later != sys.maxsize:
+                    yield moment(later)
+                for lane, due in queue.due_ms.items():
+                    if due > now_ms:
                         continue
-                    held = not takes or standing.holds(lane) is not None
-                    free = None if held or campaign is None else self._free_at(campaign, provider, lane, now)
-                    yield max(moment(queue.due_ms[lane]), now + IDLE if free is None else min(free, now + IDLE))
+                    if campaign is None or standing.holds(lane) is not None:
+                        yield idle
+                        continue
+                    whose = campaign.pool if campaign.pace_per_s is None else key
+                    name = whose, provider, campaign.kind, lane != RETURNED
+                    if name not in free:
+                        free[name] = self._free_at(campaign, provider, lane, now) or idle
+                    yield min(free[name], idle)
 
     def _free_at(self, campaign: Campaign, provider: str, lane: Lane, now: datetime) -> datetime | None:
+        if not self._look.takes(campaign, provider, now):
+            return None
         return self._credit.ready_at(campaign, provider, now, new=lane != RETURNED)

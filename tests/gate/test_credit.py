@@ -116,6 +116,8 @@ def test_after_the_leases_end_marketing_waits() -> None:
     scene.later(seconds=1)
     assert not scene.release().sends
     scene.lease(per_pool_s={"shared": 1000.0})
+    assert not scene.release().sends, "nothing has come in since"
+    scene.later(milliseconds=2)
     assert len(scene.release().sends) == 1
 
 

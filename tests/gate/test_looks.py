@@ -27,6 +27,15 @@ def test_what_wakes_is_looked_at_when_it_does_but_not_in_a_spin() -> None:
     assert looks.again == NOW + LONGEST
 
 
+def test_a_look_that_costs_more_is_taken_more_seldom() -> None:
+    """A thousand lines: five a second under credit, never fewer than when idle."""
+    looks = Looks()
+    looks.looked(NOW, NOW, lines=1_000)
+    assert looks.again == NOW + 200 * MS
+    looks.looked(NOW, NOW, lines=100_000)
+    assert looks.again == NOW + LONGEST
+
+
 def test_what_comes_is_looked_at_within_a_space() -> None:
     """A return that is due, or a mail that waits for a token."""
     looks = Looks()
