@@ -4,7 +4,9 @@
 2. Else, if its place comes within ten seconds, it is held: it has no intent, and its offset stays open.  A restart, a
    fence or a drain finds it in Kafka.
 3. When its turn comes it goes to the front of its lane, with the turn; whoever waits too long goes back.
-4. A send whose place comes later goes back at once (`parked`), one whose provider is shut to this slot is dealt anew.
+4. A send whose place comes later, at the rate that may go, goes back at once (`parked`); one whose provider is shut to
+   this slot is dealt anew.
+5. Where no rate but connections are what lacks, nobody knows when a place comes: while they are many, the lane waits.
 
 What may not go for another reason (cancelled, suppressed, slot closed) is not held: it has its outcome at once.
 """
@@ -20,14 +22,14 @@ from agents.slot.saying import Begun
 from agents.slot.shaping import Shaper, shown
 from schemas.events import Outcome, Send
 from streams.delivery import outcomes
-from streams.delivery.hold import HOLD_S, Hold
+from streams.delivery.hold import HOLD_S, MOST, MOST_UNRATED, Hold
 from streams.delivery.outcomes import OutcomeSettings
 from streams.delivery.slot_limits import Moment, Turn
 from streams.runtime.metrics import HELD, SENT_BACK
 
 # Seconds after which what was sent back comes again at the latest: by then, limits and weights are others.
 LONGEST_S: Final = 600.0
-# Where no rate says when its place comes, and the hold is full or too slow.
+# Where no rate says when its place comes: connections have been taken for all of ten seconds.
 UNKNOWN_S: Final = 10.0
 
 
@@ -64,6 +66,9 @@ class Holding:
         self._hold: Hold[Begun] = Hold()
         self._granted: dict[int, Granted] = {}
         self._changed = asyncio.Event()
+        self._wakes_at: float | None = None
+        self._failure: Exception | None = None
+        self._lanes = dict(zip(("transactional", "marketing"), inbox.topics, strict=True))
 
     def __len__(self) -> int:
         return len(self._hold)
@@ -80,10 +85,11 @@ class Holding:
             outcome = outcomes.shut_out(send, "shut to this slot", now.at, self._settings)
         if outcome is None:
             expected_s = limits.expected_s(begun.provider, now, ahead=ahead)
-            if expected_s <= HOLD_S and self._hold.has_room(begun.provider, send.kind):
+            if expected_s <= HOLD_S:
                 HELD.labels(shown(begun.provider)).inc()
-                self._hold.put(begun, begun.provider, send.kind, now=now.s, wait_s=wait_s)
-                self._changed.set()
+                most = MOST if limits.is_rated(begun.provider, now) else MOST_UNRATED
+                self._hold.put(begun, begun.provider, send.kind, now=now.s, wait_s=wait_s, most=most)
+                self._has_changed()
                 return None
             outcome = self._sent_back(begun, now, ahead)
         self._conclude(begun, outcome)
@@ -96,14 +102,16 @@ class Holding:
     async def run(self) -> None:
         """Let go what may, as soon as it may, until cancelled."""
         self._shaper.freed = self._freed
-        while True:
-            self._changed.clear()
+        while self._failure is None:
             self._let_go()
-            next_at = self._hold.next_at()
+            self._has_changed()
+            self._changed.clear()
+            next_at = self._wakes_at = self._hold.next_at()
             wait_s = None if next_at is None else max(0.0, next_at - self._shaper.now().s)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait_s):
                     await self._changed.wait()
+        raise self._failure
 
     def close(self) -> None:
         """Give back the turns that nobody took; what is held is Kafka's again."""
@@ -113,8 +121,25 @@ class Holding:
         self._granted.clear()
 
     def _freed(self, provider: str) -> None:
-        """An attempt has ended, which may let another begin."""
-        if self._hold.look(provider, self._shaper.now().s):
+        """An attempt has ended, which may let another begin: in this turn of the loop, and raising nothing to it."""
+        if not self._hold.look(provider, self._shaper.now().s):
+            return
+        try:
+            self._let_go()
+            self._has_changed()
+        except Exception as error:  # noqa: BLE001  # raised by `run`, which ends the session
+            self._failure = error
+            self._changed.set()
+
+    def _has_changed(self) -> None:
+        """The hold has more, or less: lanes wait or go on, and `run` looks at it when it is to."""
+        for kind, topic in self._lanes.items():
+            if self._hold.has_room(kind):
+                self._inbox.open(topic)
+            else:
+                self._inbox.shut(topic)
+        next_at = self._hold.next_at()
+        if next_at is not None and (self._wakes_at is None or next_at < self._wakes_at):
             self._changed.set()
 
     def _let_go(self) -> None:

@@ -13,14 +13,19 @@ class Inbox:
     """The lanes of one slot, the first one first.  `topics` by full name.
 
     Beside events, a lane takes what its reader puts at its front: an event that it had taken, and that now may go on.
+    While a lane is shut, it gives out only those.
     """
 
     def __init__(self, topics: Sequence[str]) -> None:
+        self.topics = tuple(topics)
         self._waiting: dict[str, deque[Any]] = {topic: deque() for topic in topics}
         self._front: dict[str, deque[Any]] = {topic: deque() for topic in topics}
         self._kept: dict[str, dict[int, Any]] = {topic: {} for topic in topics}
         self._taken: dict[str, int] = {}
+        self._shut: set[str] = set()
+        # One permit for each that waits; those of events behind a shut lane are kept aside.
         self._more = asyncio.Semaphore(0)
+        self._aside = 0
         self._ended = False
 
     def put(self, message: Any) -> None:
@@ -36,6 +41,18 @@ class Inbox:
         """Give it out before all events of its lane (`item.topic`), behind others that were put here."""
         self._front[item.topic].append(item)
         self._more.release()
+
+    def shut(self, topic: str) -> None:
+        """Give out no event of this lane for now."""
+        self._shut.add(topic)
+
+    def open(self, topic: str) -> None:
+        """Give out its events again."""
+        if topic in self._shut:
+            self._shut.discard(topic)
+            for _ in range(self._aside):
+                self._more.release()
+            self._aside = 0
 
     def backlog(self, topic: str) -> int:
         """How many events of this topic wait."""
@@ -64,14 +81,17 @@ class Inbox:
             for topic, lane in self._waiting.items():
                 if self._front[topic] and not self._ended:
                     return self._front[topic].popleft()
-                if lane and not self._ended:
+                if lane and topic not in self._shut and not self._ended:
                     return lane.popleft()
+            if self._shut:
+                self._aside += 1
         return None
 
     def again(self) -> None:
         """Let all that is not committed wait once more, as events."""
         for front in self._front.values():
             front.clear()
+        self._shut.clear()
         for topic, kept in self._kept.items():
             self._waiting[topic] = deque(kept.values())
         self._more.release()

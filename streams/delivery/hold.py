@@ -1,8 +1,7 @@
 """What may not go now and will within seconds: it waits here, beside its lane.  Pure.
 
 By provider, transactional before marketing, each in its order.  A provider has a time at which it is looked at again;
-whoever is looked at gives out what may go, and what has waited too long.  Bounded, so that no provider's mail takes the
-room of the others'.
+whoever is looked at gives out what may go, and what has waited too long.  While it is full, its lane waits.
 """
 
 import heapq
@@ -17,11 +16,12 @@ __all__ = ["HOLD_S", "Hold"]
 Item = TypeVar("Item")
 # Seconds that one waits here at most (DESIGN.md, choice 14: a slot has 10 s of its capacity queued).
 HOLD_S: Final = 10.0
-# All together, and of one provider: ten seconds at 50 a second.  Each is an open offset in the slot's checkpoint, of 8
-# bytes, once a second.
+# Each is an open offset in the slot's checkpoint, of 8 bytes, once a second.
 MOST: Final = 1000
-MOST_OF_ONE: Final = 500
-# Of each, the part that marketing mail may take: whoever waits for a password is not parked for a newsletter's sake.
+# Of a provider that lacks connections, not a rate, nobody knows how soon they go: within ten seconds at 20 a second.
+# Of more its lane waits, as it would without a hold; a provider slower than that has some of them sent back.
+MOST_UNRATED: Final = 200
+# The part of it that marketing mail may take: whoever waits for a password does not wait for a newsletter's sake.
 MARKETING: Final = 0.8
 
 
@@ -32,6 +32,7 @@ class _Lanes(Generic[Item]):
     transactional: deque[tuple[float, Item]] = field(default_factory=deque)
     marketing: deque[tuple[float, Item]] = field(default_factory=deque)
     at: float = float("inf")
+    most: int = MOST
 
     def __len__(self) -> int:
         return len(self.transactional) + len(self.marketing)
@@ -48,6 +49,7 @@ class Hold(Generic[Item]):
         self._next: list[tuple[float, int, str]] = []
         self._tickets = itertools.count()
         self._held = 0
+        self._crowded: dict[str, float] = {}  # providers that have taken that part of their room, and it is large
 
     def __len__(self) -> int:
         return self._held
@@ -59,17 +61,21 @@ class Hold(Generic[Item]):
             return 0
         return len(lanes.transactional) if kind == "transactional" else len(lanes)
 
-    def has_room(self, provider: str, kind: str) -> bool:
-        """Whether another of this kind may wait here."""
+    def has_room(self, kind: str) -> bool:
+        """Whether there is room for another of this kind, whatever its provider."""
         part = 1.0 if kind == "transactional" else MARKETING
-        lanes = self._lanes.get(provider)
-        return self._held < part * MOST and (lanes is None or len(lanes) < part * MOST_OF_ONE)
+        return self._held < part * MOST and all(taken < part for taken in self._crowded.values())
 
-    def put(self, item: Item, provider: str, kind: str, *, now: float, wait_s: float) -> None:
-        """It waits from now on; `wait_s` is how long its provider's next one does (infinite: until `look`)."""
+    def put(self, item: Item, provider: str, kind: str, *, now: float, wait_s: float, most: int = MOST_UNRATED) -> None:
+        """It waits from now on; `wait_s` is how long its provider's next one does (infinite: until `look`).
+
+        `most` is how many of the provider's have room here; there is one more for each who did not ask for it.
+        """
         lanes = self._lanes.setdefault(provider, _Lanes())
+        lanes.most = most
         (lanes.transactional if kind == "transactional" else lanes.marketing).append((now, item))
         self._held += 1
+        self._crowd(provider, lanes)
         self._look_at(provider, lanes, min(now + wait_s, now + HOLD_S))
 
     def look(self, provider: str, now: float) -> bool:
@@ -100,10 +106,18 @@ class Hold(Generic[Item]):
                     yield "late", provider, self._taken(lane)
             while lanes and (left_s := wait_s(provider)) <= 0:
                 yield "goes", provider, self._taken(lanes.transactional or lanes.marketing)
+            self._crowd(provider, lanes)
             if lanes:
                 self._look_at(provider, lanes, max(now + 1e-3, min(now + left_s, lanes.oldest() + HOLD_S)))
             else:
                 del self._lanes[provider]
+
+    def _crowd(self, provider: str, lanes: _Lanes[Item]) -> None:
+        taken = len(lanes) / lanes.most
+        if taken >= MARKETING:
+            self._crowded[provider] = taken
+        else:
+            self._crowded.pop(provider, None)
 
     def _taken(self, lane: deque[tuple[float, Item]]) -> Item:
         self._held -= 1

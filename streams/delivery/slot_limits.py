@@ -140,6 +140,10 @@ class SlotLimits:
         wait_s = limiter.wait_s(now.s, day=now.day)
         return (0.0 if wait_s == float("inf") else wait_s) + (0.0 if rate is None else ahead / rate)
 
+    def is_rated(self, provider: str, now: Moment) -> bool:
+        """Whether it takes so many a second, and not as many as its connections carry."""
+        return self._at(provider, now).limiter.rate() is not None
+
     def words(self, provider: str, now: Moment) -> str:
         """What holds it back, for people."""
         limiter = self._at(provider, now).limiter

@@ -11,6 +11,7 @@ import pytest
 
 from agents.slot.telling import Telling
 from schemas.events import Condition, DomainProvider, Return
+from streams.delivery.hold import MOST_UNRATED
 from streams.runtime.partition.streaming_producer import StreamingProducer
 from streams.spread.providers import OTHER
 from tests.agents.slot.builders import sends, slot
@@ -84,6 +85,24 @@ async def test_what_can_not_go_within_ten_seconds_comes_back_with_its_place(
     assert apart and all(0.5 < seconds < 1.5 for seconds in apart)
     assert all(10 <= (back.due - back.at).total_seconds() <= 31 for back in returned)
     assert "1 messages a second" in waiting[0].rules[0].limit
+
+
+async def test_where_connections_are_what_lacks_the_lane_waits_and_nothing_comes_back(
+    kafka_bootstrap: str, topic_prefix: str, tmp_path: Path
+) -> None:
+    """A thousand at once to a provider of no rate: all go, as soon as they can."""
+    async with (
+        Receiver() as receiver,
+        slot(kafka_bootstrap, topic_prefix, tmp_path, receiver, connections_per_host=2, connections_per_slot=16) as one,
+    ):
+        one.deal(sends(1000, provider=OTHER))
+        async with one.owned() as owner:
+            await one.until(lambda: len(receiver.messages) >= 10, "some went")
+            assert 100 < owner.held <= MOST_UNRATED + 16
+            await one.until(lambda: len(receiver.messages) == 1000, "all went")
+            await one.until(lambda: len(one.finals()) == 1000, "all have an end")
+        assert read(one.settings, "returns") == []
+        assert set(one.finals().values()) == {"accepted"}
 
 
 @pytest.mark.parametrize("end", ["stop", "fence"])
