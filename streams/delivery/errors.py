@@ -1,7 +1,7 @@
 """What goes wrong on the way to a receiver.  Each is a result, and none but StaleIntentError leaves `pool`'s deliver.
 
 DeliveryFault
-├── ShapingFileError              the deployment's own limits do not read: at the start, before any mail
+├── ShapingFileError              the deployment's own limits do not read: at the start (also a RuntimeFault)
 ├── StaleIntentError              before the dot: too long ago that this process was known to own the slot
 ├── RouteError                    where the domain takes its mail
 │   ├── PermanentRouteError       DNS says: nowhere
@@ -19,6 +19,8 @@ DeliveryFault
 
 from typing import TYPE_CHECKING, ClassVar
 
+from streams.runtime.errors import RuntimeFault
+
 if TYPE_CHECKING:
     from streams.delivery.replies import Reply, Stage
 
@@ -27,7 +29,7 @@ class DeliveryFault(Exception):  # the tree's root is no error by itself
     """Root of the room's own errors."""
 
 
-class ShapingFileError(DeliveryFault):
+class ShapingFileError(DeliveryFault, RuntimeFault):
     """A file of limits that can't be used."""
 
     def __init__(self, file: str, reason: str) -> None:

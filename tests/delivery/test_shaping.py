@@ -7,6 +7,7 @@ import pytest
 from streams.delivery.errors import ShapingFileError
 from streams.delivery.rollup import is_named
 from streams.delivery.shaping import Limits, load
+from streams.runtime.errors import RuntimeFault
 from streams.spread.providers import PROVIDERS
 
 
@@ -47,11 +48,12 @@ def test_a_deployments_file_names_only_what_differs(tmp_path: Path) -> None:
     ],
 )
 def test_a_file_that_does_not_read_says_where_and_how_it_should(tmp_path: Path, text: str, told: str) -> None:
-    """The file, the field, and the form."""
+    """The file, the field, and the form; a worker ends with these words."""
     file = tmp_path / "mine.toml"
     file.write_text(text)
     with pytest.raises(ShapingFileError, match=told) as caught:
         load(file)
+    assert isinstance(caught.value, RuntimeFault)
     assert "mine.toml" in str(caught.value)
     assert "messages_per_day" in str(caught.value)
 
