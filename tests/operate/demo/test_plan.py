@@ -34,7 +34,7 @@ def recipient(event: PlannedEvent) -> Recipient:
 def faults(event: PlannedEvent) -> int:
     """What the gate finds wrong with a whole event."""
     source = Source(topic=f"recipients.{event.kind}", partition=0, offset=0)
-    return len(draft(recipient(event), source, 0, AT, DeskSettings(address_key=b"k" * 32))[1])
+    return len(draft(recipient(event), source, 0, AT, DeskSettings(address_key=b"k" * 32), rolled_up={})[1])
 
 
 def test_the_same_seed_is_the_same_plan() -> None:
