@@ -58,6 +58,9 @@ class Weighing:
         self._warmups = warmups
         self._leases = leases
         self._edits = 0
+        # Set by a reader that met a lease whose held slots were free again since it had expired: the next one with the
+        # same slots is an edit.
+        self._lapsed = False
         self._edits_of: dict[str, int] = {}
         self._known: dict[tuple[str, str], _Known] = {}
         self._shares: dict[tuple[Weights, tuple[tuple[int, int], ...]], Share] = {}
@@ -68,6 +71,15 @@ class Weighing:
             self._edits += 1
         else:
             self._edits_of[provider] = self._edits_of.get(provider, 0) + 1
+
+    def leased(self, before: Lease | None, after: Lease | None) -> None:
+        """A lease took another's place: each second, and nearly always with the same slots held."""
+        had = before.held if before is not None else ()
+        has = after.held if after is not None else ()
+        sooner = before is not None and after is not None and after.expires_at < before.expires_at
+        if had != has or (has and (self._lapsed or sooner)):
+            self._lapsed = False
+            self.touch()
 
     def of(self, pool: str, provider: str, now: datetime) -> Share:
         """The pool's share out at a provider; an empty one: whatever the provider."""
@@ -118,6 +130,8 @@ class Weighing:
 
     def held(self, now: datetime) -> frozenset[int]:
         """Slots that CONTROL lets be dealt nothing, by any lease that has not expired."""
+        if any(one.held and one.expires_at <= now for one in list(self._leases.values())):
+            self._lapsed = True  # before the look that counts, and a writer looks at it behind its lease
         return frozenset(slot for lease in list(self._leases.values()) if lease.expires_at > now for slot in lease.held)
 
     def _held_until(self, now: datetime) -> datetime:

@@ -156,8 +156,8 @@ class World:
         elif topic in {topics.CONTROLS.name, topics.CONDITIONS.name, topics.WARMUPS.name}:
             for provider in {one.provider for one in (before, after) if one is not None}:
                 self._weighing.touch(provider)
-        elif topic == topics.LEASES.name and (before.held if before else ()) != (after.held if after else ()):
-            self._weighing.touch()
+        elif topic == topics.LEASES.name:
+            self._weighing.leased(before, after)
 
     def sending_domain(self, campaign: Campaign) -> Domain | None:
         """The tenant's domain that the campaign's From belongs to, or None."""

@@ -6,8 +6,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
 
 from streams.views import World
+from streams.views.weighing import Share
 
 NOW = datetime(2026, 12, 1, 4, 0, tzinfo=UTC)
 
@@ -136,3 +139,77 @@ def test_a_warming_slot_has_its_days_weight_and_allowance_at_each_provider() -> 
     pool.warmup(3, stage=None, allowance=None, weight=1.0)
     warm = pool.world.share("shared", "gmail", NOW)
     assert (warm.weights[-1], warm.allowances) == ((3, 1.0), {})
+
+
+_SLOT, _PROVIDER = st.integers(0, 3), st.sampled_from(["gmail", "docomo"])
+_SPAN = st.none() | st.integers(1, 120)
+# One edit, or so many seconds that pass: (what, slot, provider, a figure, seconds until it ends by itself).
+_EDITS = st.lists(
+    st.tuples(
+        st.sampled_from(["egress", "control", "narrowed", "slowed", "condition", "blocked", "warmup", "lease", "time"]),
+        _SLOT,
+        _PROVIDER,
+        st.integers(0, 8),
+        _SPAN,
+    ),
+    max_size=25,
+)
+
+
+@given(_EDITS)
+def test_what_is_remembered_is_what_a_world_that_remembers_nothing_says(
+    edits: list[tuple[str, int, str, int, int | None]],
+) -> None:
+    """After any edits and as time goes on; and it is the same object as before wherever it is equal."""
+    pool, now = Pool(), NOW
+    told: dict[tuple[str, str], bytes] = {}
+    before: dict[str, Share] = {}
+    for slot in range(4):
+        told["egress", str(slot)] = msgspec.json.encode(pool.world.egress[str(slot)])
+    for what, slot, provider, figure, span in edits:
+        ends = None if span is None else now + timedelta(seconds=span)
+        if what == "time":
+            now += timedelta(seconds=figure * 20)
+        else:
+            topic, key, event = _edit(what, slot, provider, figure, ends, now)
+            told[topic, key] = msgspec.json.encode(event)
+            pool.world.apply(topic, key, told[topic, key])
+        fresh = World()
+        for (topic, key), value in told.items():
+            fresh.apply(topic, key, value)
+        for name in ("gmail", "docomo", ""):
+            share, wanted = pool.world.share("shared", name, now), fresh.share("shared", name, now)
+            assert (share.weights, share.allowances) == (wanted.weights, wanted.allowances)
+            last = before.get(name)
+            if last is not None and (last.weights, last.allowances) == (share.weights, share.allowances):
+                assert share is last
+            before[name] = share
+
+
+def _edit(
+    what: str, slot: int, provider: str, figure: int, ends: datetime | None, now: datetime
+) -> tuple[str, str, dict[str, Any]]:
+    """Topic, key and event of one edit."""
+    at: dict[str, Any] = {"at": now}
+    match what:
+        case "egress":
+            via = {"kind": "bind", "address": "192.0.2.1"}
+            warmup = {"started_at": now, "initial_per_day": 10} if figure % 2 else None
+            state = "active" if figure else "drained"
+            event = {"slot": slot, "via": via, "ehlo": "m.example", "weight": figure / 2, "state": state}
+            return "egress", str(slot), event | {"warmup": warmup}
+        case "control" | "narrowed" | "slowed":
+            event = at | {"target": "slot", "key": str(slot), "state": "suspended", "by": "ana", "reason": ""}
+            event |= {"until": ends, "slow_to": 0.5 if what == "slowed" else None}
+            narrow = provider if what == "narrowed" else None
+            return "controls", f"slot/{slot}" + (f"/{narrow}" if narrow else ""), event | {"provider": narrow}
+        case "condition" | "blocked":
+            health = "blocked" if what == "blocked" else "throttled"
+            event = at | {"slot": slot, "provider": provider, "health": health, "until": ends, "limit_per_s": 8.0}
+            return "conditions", f"{slot}/{provider}", event | {"rate_per_s": float(figure)}
+        case "warmup":
+            day = {"slot": slot, "provider": provider, "day": f"{now:%Y-%m-%d}", "stage": figure, "reason": "t"}
+            return "warmups", f"{slot}/{provider}", at | day | {"allowance": 10 * figure, "weight": figure / 8}
+        case _:
+            lease = {"gate_partition": 0, "issued_at": now, "expires_at": ends or now, "pace_per_s": {}}
+            return "leases", "0", lease | {"held": [slot] if figure else []}
