@@ -13,10 +13,11 @@ import msgspec
 import pytest
 
 from schemas import topics
-from schemas.events import Content, Lease
+from schemas.events import Content, Lease, WarmupDay
 from streams.runtime.children import Child, spawn
 from streams.runtime.cluster import Publisher
 from streams.runtime.settings import Settings
+from streams.spread.providers import PROVIDERS
 from tests.runtime.builders import deployed, read, until
 
 pytestmark = pytest.mark.integration
@@ -25,6 +26,9 @@ TENANT = b"""{"tenant": "acme", "name": "Acme", "domains": [{"domain": "acme.exa
   "return_path_domain": "bounces.acme.example", "dkim": [{"selector": "s1", "key_file": "acme.pem"}]}]}"""
 CAMPAIGN = b"""{"tenant": "acme", "campaign_id": "autumn", "kind": "marketing", "subject": "Autumn",
   "from": {"address": "news@acme.example"}, "text": "Leaves.", "pace_per_s": 6}"""
+
+NEW_IP = b"""{"slot": 0, "via": {"kind": "bind", "address": "192.0.2.7"}, "ehlo": "m7.mail.example",
+  "warmup": {"started_at": "2026-11-24T00:00:00Z", "initial_per_day": 30}}"""
 
 
 def start(settings: Settings, log: Path, member: str) -> Child:
@@ -55,12 +59,16 @@ def latest(settings: Settings) -> datetime:
 def test_one_of_two_is_active_and_one_that_was_stopped_does_nothing_more(
     kafka_bootstrap: str, topic_prefix: str, tmp_path: Path
 ) -> None:
-    """Stopped past its session, its successor leases; awake again it finds itself put out before it has leased."""
+    """Stopped past its session, its successor leases; awake again it finds itself put out before it has leased.
+
+    Whoever is active says the first day of an IP that warms up, at each provider.
+    """
     settings = deployed(kafka_bootstrap, topic_prefix, tmp_path / "data")
     with Publisher(settings) as publisher:
         publisher.send(topics.TENANTS, "acme", TENANT)
         publisher.send(topics.CAMPAIGNS, "acme:autumn", CAMPAIGN)
         publisher.send(topics.CAMPAIGNS, "acme:broken", b"[]")
+        publisher.send(topics.EGRESS, "0", NEW_IP)
     first = start(settings, tmp_path / "first", "control-a")
     workers = [first]
     try:
@@ -88,3 +96,9 @@ def test_one_of_two_is_active_and_one_that_was_stopped_does_nothing_more(
     assert msgspec.json.decode(content.value() or b"", type=Content).state == "compiled"
     (letter,) = read(settings, "dead-letters")
     assert letter.value() == b"[]"
+    days = [
+        msgspec.json.decode(one.value() or b"", type=WarmupDay)
+        for one in read(settings, "warmups", isolation="read_uncommitted")
+    ]
+    assert {one.provider for one in days} == PROVIDERS
+    assert {(one.slot, one.stage, one.allowance) for one in days} == {(0, 0, 30)}
