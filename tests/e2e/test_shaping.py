@@ -13,7 +13,7 @@ from tests.support.e2e import Box
 @pytest.mark.timeout(600)
 def test_one_tenant_s_bad_list_is_everybody_s_in_equal_parts(world: Box) -> None:
     """Each IP's bounce rate is the pool's, within what chance does."""
-    dilution.diluted(world, mails=1_500)
+    dilution.diluted(world, mails=1_000)
 
 
 def test_what_is_measured_on_the_log_is_what_is_there() -> None:
