@@ -21,6 +21,7 @@ class Looks:
 
     def __init__(self) -> None:
         self._last: datetime | None = None
+        self._space = SPACE
         self._again: datetime | None = None
 
     def due(self, now: datetime) -> bool:
@@ -30,8 +31,8 @@ class Looks:
     def looked(self, now: datetime, wakes: datetime | None, *, lines: int = 0) -> None:
         """It was looked, at so many lines; `wakes`: when there is something to do next; None: nothing waits."""
         latest = now + LONGEST
-        self._last = now
-        self._again = latest if wakes is None else min(latest, max(wakes, now + SPACE + lines * SPACE_A_LINE))
+        self._last, self._space = now, SPACE + lines * SPACE_A_LINE
+        self._again = latest if wakes is None else min(latest, max(wakes, now + self._space))
 
     def at_once(self) -> None:
         """There is more to do than the last look was allowed."""
@@ -40,7 +41,7 @@ class Looks:
     def came(self) -> None:
         """Something came that may wait now."""
         if self._last is not None and self._again is not None:
-            self._again = min(self._again, self._last + SPACE)
+            self._again = min(self._again, self._last + self._space)
 
     @property
     def again(self) -> datetime | None:

@@ -230,7 +230,7 @@ OUTCOMES = _counter(
 WAITING = _gauge(
     "evenpost_waiting_sends",
     "Mails in the waiting rooms of the gate partitions owned here.",
-    "Growing without a pace, a pause or quiet hours: `evenpost campaign status` says what they wait for.",
+    "Growing: the rule of their `waiting` deliveries says what they wait for; `capacity`, the pool is short of IPs.",
 )
 ODDITIES = _counter(
     "evenpost_gate_oddities_total",

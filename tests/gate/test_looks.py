@@ -32,6 +32,8 @@ def test_a_look_that_costs_more_is_taken_more_seldom() -> None:
     looks = Looks()
     looks.looked(NOW, NOW, lines=1_000)
     assert looks.again == NOW + 200 * MS
+    looks.came()
+    assert looks.again == NOW + 200 * MS
     looks.looked(NOW, NOW, lines=100_000)
     assert looks.again == NOW + LONGEST
 
