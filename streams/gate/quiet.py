@@ -8,10 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from schemas.events import Campaign, Rule, Send, SendWindow, Tenant
-from streams.gate.window import opens_at, zone
-
-# Long enough for every name there is (America/Argentina/ComodRivadavia has 32 characters).
-_NAME = 64
+from streams.gate.window import NAME_LENGTH, opens_at, zone
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,5 +52,9 @@ def quiet(send: Send, campaign: Campaign | None, tenant: Tenant | None, now: dat
 
 def bad_zone(field: str, name: str) -> Rule:
     """The rule that names a time zone which there is not."""
-    value = name if name.isascii() and name.isprintable() and len(name) <= _NAME else f"text of {len(name)} characters"
+    value = (
+        name
+        if name.isascii() and name.isprintable() and len(name) <= NAME_LENGTH
+        else f"text of {len(name)} characters"
+    )
     return Rule(rule=field, value=value, limit="an IANA time zone, such as Asia/Tokyo")

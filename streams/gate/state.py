@@ -7,6 +7,7 @@ Keys: `p/` person (streams.gate.person), `w/` waiting room (streams.gate.waiting
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final, Protocol
 
 from streams.runtime.errors import RuntimeFault
@@ -57,9 +58,15 @@ def moment(ms: int) -> datetime:
     return EPOCH + timedelta(milliseconds=ms)
 
 
+@lru_cache(maxsize=64)
+def _span(seconds: float) -> timedelta:
+    """The few terms that the settings hold."""
+    return timedelta(seconds=seconds)
+
+
 def after(moment: datetime, seconds: float) -> datetime:
     """So many seconds later, or the calendar's end."""
     try:
-        return moment + timedelta(seconds=seconds)
+        return moment + _span(seconds)
     except OverflowError:
         return LAST

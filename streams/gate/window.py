@@ -19,15 +19,21 @@ _SECOND: Final = timedelta(seconds=1)
 # Days looked at: a window that opened yesterday may still be open, one of a weekday opens within a week, and a zone
 # may skip a day (Apia left out 30 December 2011).
 _BACK, _AHEAD = 2, 10
-# Six hundred names, and what upstream misspells.
+# Long enough for every name there is (America/Argentina/ComodRivadavia has 32 characters); what upstream misspells is
+# remembered as well.
+NAME_LENGTH: Final = 64
 _ZONES: Final = 4096
 # Windows and zones in use at a time, two days of each.
 _OPENINGS: Final = 4096
 
 
-@lru_cache(maxsize=_ZONES)
 def zone(name: str) -> ZoneInfo | None:
     """The IANA time zone of that name, or None."""
+    return _zone(name) if len(name) <= NAME_LENGTH else None
+
+
+@lru_cache(maxsize=_ZONES)
+def _zone(name: str) -> ZoneInfo | None:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):  # unknown; no name at all; a folder of the database
