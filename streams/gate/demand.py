@@ -78,4 +78,4 @@ def _due(queue: Queue, lane: Lane, now: datetime) -> int:
 
 
 def _paced(campaign: Campaign, new: int) -> int:
-    return new if campaign.pace_per_s is None else min(new, 1 + int(campaign.pace_per_s * HORIZON_S))
+    return new if campaign.pace_per_s is None else int(min(new, 1.0 + campaign.pace_per_s * HORIZON_S))

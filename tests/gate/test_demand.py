@@ -54,6 +54,19 @@ def test_transactional_mail_under_a_pace_asks_for_pace_alone() -> None:
     assert found is not None and (found.capacity, found.paces) == ({}, {"acme:slow": 4})
 
 
+def test_a_pace_beyond_all_measure_stops_nobody() -> None:
+    """Ten seconds of it are more than a float holds."""
+    scene = short()
+    scene.campaign("fast", pace_per_s=1e308)
+    scene.lease({"acme:fast": 1e308}, per_pool_s={"shared": 1e308}, capacity_per_s={"shared/docomo": 0.0})
+    ask(scene, 5, campaign_id="fast")
+    found = scene.desk.demand(scene.now)
+    assert found is not None and found.capacity == {"shared/docomo": 5}
+    scene.lease({"acme:fast": 1e308}, per_pool_s={"shared": 1e308})
+    scene.later(seconds=100)
+    assert len(scene.release().sends) == 5 and scene.desk.next_release(scene.now) is None
+
+
 def test_what_came_back_counts_when_it_is_due() -> None:
     """A greylisted mail asks for nothing meanwhile; of many, some."""
     scene = Scene()
