@@ -6,4 +6,7 @@
 4. `smtp` runs one transaction on it, in one write where PIPELINING is offered (RFC 2920).
 5. `replies` turns the answer into a disposition and a class (RFC 3463 and `replies.toml`).
 6. `retry` says when to try again (`retry.toml`), or that there is no time left.
+
+Before that: `rollup` names the provider behind a domain's mail hosts, `shaping` its limits for one IP, `learned` the
+rate that its replies tell; `limiter` is both at a moment, `slot_limits` those of one slot, `hold` who waits.
 """

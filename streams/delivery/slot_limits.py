@@ -124,14 +124,18 @@ class SlotLimits:
         return now.at + timedelta(seconds=blocked_s) if blocked_s else None
 
     def place_s(self, provider: str, now: Moment, *, ahead: int, most_s: float) -> float:
-        """In how many seconds a mail that comes back now may go, behind those that were sent back before."""
+        """In how many seconds a mail that comes back now may go, behind those that were sent back before.
+
+        Whose place is later than `most_s` comes back in the second half of that: they all at once would be a burst.
+        """
         known = self._at(provider, now)
         rate = known.limiter.rate()
         wait_s = known.limiter.wait_s(now.s, day=now.day)
         each_s = 0.0 if rate is None else 1 / rate
         first_s = min(wait_s, most_s) + ahead * each_s
         known.parked_at = max(now.s + first_s, known.parked_at + each_s)
-        return min(known.parked_at - now.s, most_s)
+        place_s = known.parked_at - now.s
+        return place_s if place_s <= most_s else most_s / 2 + place_s % (most_s / 2)
 
     def expected_s(self, provider: str, now: Moment, *, ahead: int) -> float:
         """How long another one waits behind `ahead` others, as far as that can be told: infinite waits may end soon."""
@@ -231,7 +235,7 @@ class SlotLimits:
     def _resume(self, provider: str, known: _Known, now: Moment) -> None:
         """Go on from what the slot's former owner told, if that is not old."""
         before = self._before.get(ids.slot_provider_key(self._slot, provider))
-        if before is None or before.health == "good" or before.at + RESUMED < now.at:
+        if before is None or before.health == "good" or now.at - before.at > RESUMED:
             return
         if before.rate_per_s and before.limit_per_s:
             known.limiter.learned.resume(before.rate_per_s, before.limit_per_s)
