@@ -3,6 +3,7 @@
 What is learned from a provider's replies is `learned`; what both come to at a moment is `limiter`.
 """
 
+import math
 import tomllib
 from collections.abc import Mapping
 from importlib import resources
@@ -40,7 +41,7 @@ class _Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     messages_per_day: _Count | Lifted | msgspec.UnsetType = msgspec.UNSET
 
 
-class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class _File(msgspec.Struct, frozen=True, kw_only=True):
     default: _Entry = _Entry()
     provider: dict[str, _Entry] = msgspec.field(default_factory=dict)
 
@@ -73,7 +74,8 @@ def load(path: Path | None) -> Shaping:
         try:
             files[str(path)] = _read(path.read_text("utf-8"), str(path))
         except (OSError, UnicodeDecodeError) as error:
-            raise ShapingFileError(str(path), str(error)) from error
+            reason = getattr(error, "strerror", None) or "no UTF-8"
+            raise ShapingFileError(str(path), f"can't be read: {reason}") from error
     default: dict[str, Any] = {}
     origins: dict[tuple[str, str], str] = {}
     # What a provider's own table says stands over any default, also one of a later file.
@@ -88,14 +90,42 @@ def load(path: Path | None) -> Shaping:
     return Shaping(_limits(default), named, origins)
 
 
+_FIELDS: Final = tuple(field.name for field in msgspec.structs.fields(_Entry))
+
+
 def _read(text: str, name: str) -> _File:
     try:
-        return msgspec.convert(tomllib.loads(text), _File)
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
-        raise ShapingFileError(name, str(error)) from error
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ShapingFileError(name, f"is not TOML: {error}") from error
+    for table, raw in tables.items():
+        if table not in _File.__struct_fields__:
+            raise ShapingFileError(name, f"[{table}]: no such table")
+        if not isinstance(raw, dict):
+            raise ShapingFileError(name, f"{table} = {raw!r}: must be a table")
+    named = tables.get("provider", {})
+    return _File(
+        default=_entry(tables.get("default", {}), name, "default"),
+        provider={provider: _entry(raw, name, f"provider.{provider}") for provider, raw in named.items()},
+    )
 
 
-_FIELDS: Final = tuple(field.name for field in msgspec.structs.fields(_Entry))
+def _entry(raw: Any, name: str, table: str) -> _Entry:
+    if not isinstance(raw, dict):
+        raise ShapingFileError(name, f"[{table}] = {raw!r}: must be a table")
+    for field, value in raw.items():
+        if field not in _FIELDS:
+            raise ShapingFileError(name, f"[{table}] {field} = {value!r}: no such field")
+        try:
+            msgspec.convert({field: value}, _Entry)
+        except msgspec.ValidationError as error:
+            whole = "" if field == "messages_per_s" else "whole "
+            raise ShapingFileError(
+                name, f'[{table}] {field} = {value!r}: must be a {whole}number above 0, or "none"'
+            ) from error
+        if value == math.inf:
+            raise ShapingFileError(name, f'[{table}] {field} = {value!r}: "none" lifts a limit')
+    return msgspec.convert(raw, _Entry)
 
 
 def _named(entry: _Entry) -> dict[str, Any]:

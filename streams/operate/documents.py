@@ -3,6 +3,7 @@
 1. Read TOML (1.0): a date-time without an offset is refused by the struct, as a time needs its zone.
 2. `html_file` and `text_file` of a campaign are paths beside the TOML; their text takes the place of `html` and `text`.
 3. Each field is checked by itself; a name that the struct doesn't know is an error too: in a file it is a typo.
+4. Then what a schema can't say: `document_checks`.
 """
 
 import difflib
@@ -13,7 +14,8 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from schemas.events import Campaign, Egress, Tenant, Via
+from schemas.events import Campaign, Egress, Tenant
+from streams.operate.document_checks import egress_problems, tenant_problems, unread
 from streams.operate.errors import DocumentFault
 
 _SHOWN: Final = 60  # characters of a wrong value that an error repeats
@@ -33,7 +35,10 @@ def read_campaign(path: Path) -> Campaign:
 
 def read_tenant(path: Path) -> Tenant:
     """A tenant from its TOML.  Raises DocumentFault."""
-    return _build(path, Tenant, _read(path), [])
+    tenant = _build(path, Tenant, _read(path), [])
+    if problems := tenant_problems(tenant):
+        raise DocumentFault(path, problems)
+    return tenant
 
 
 def read_egress(path: Path) -> list[Egress]:
@@ -48,18 +53,12 @@ def read_egress(path: Path) -> list[Egress]:
         problems += [f"slot {table.get('slot', '?')}: {problem}" for problem in found]
         if not found:
             slots.append(msgspec.convert(table, Egress))
-            problems += [f"slot {slots[-1].slot}: {problem}" for problem in via_problems(slots[-1].via)]
+            problems += [f"slot {slots[-1].slot}: {problem}" for problem in egress_problems(slots[-1])]
     doubled = {slot.slot for slot in slots if sum(other.slot == slot.slot for other in slots) > 1}
     problems += [f"slot {slot} stands there twice" for slot in sorted(doubled)]
     if problems:
         raise DocumentFault(path, problems)
     return slots
-
-
-def via_problems(via: Via) -> list[str]:
-    """What a way out lacks: a kind says which of the other fields it needs."""
-    needed = ("address",) if via.kind == "bind" else ("host", "port")
-    return [f"via.{name} is missing: kind = {via.kind!r} needs it" for name in needed if getattr(via, name) is None]
 
 
 def problems_of(kind: type[msgspec.Struct], data: Mapping[str, Any]) -> list[str]:
@@ -72,7 +71,7 @@ def problems_of(kind: type[msgspec.Struct], data: Mapping[str, Any]) -> list[str
                 problems.append(f"{name} is missing")
             continue
         try:
-            msgspec.convert(data[name], field.type)
+            problems += unread(data[name], msgspec.convert(data[name], field.type), name)
         except msgspec.ValidationError as error:
             problems.append(_words(name, data[name], str(error)))
     return problems

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from schemas.events import Egress
+from streams.operate.document_checks import egress_problems
 from streams.operate.documents import problems_of
 from streams.operate.errors import UsageFault
 
@@ -26,9 +27,10 @@ def changed_slot(
     if "via" not in data:
         raise UsageFault(f"slot {slot} is new: give --address or --smarthost")
     problems = problems_of(Egress, data)
-    if problems:
+    found = None if problems else msgspec.convert(data, Egress)
+    if found is None or (problems := egress_problems(found)):
         raise UsageFault(f"slot {slot}: " + "; ".join(problems))
-    return msgspec.convert(data, Egress)
+    return found
 
 
 def _ip(address: str) -> str:

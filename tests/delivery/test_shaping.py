@@ -41,7 +41,12 @@ def test_a_deployments_file_names_only_what_differs(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("[provider.gmail]\nmessages_per_s = 0\n", r"provider.*messages_per_s"),
+        ("[provider.gmail]\nmessages_per_s = 0\n", r"\[provider\.gmail\] messages_per_s = 0: must be a number above 0"),
+        ("[provider.gmail]\nconnections = 1.5\n", r"connections = 1\.5: must be a whole number"),
+        ("[default]\nmessages_per_s = nan\n", r"\[default\] messages_per_s = nan"),
+        ("[default]\nmessages_per_s = inf\n", r'messages_per_s = inf: "none" lifts a limit'),
+        ("[provider]\ngmail = 3\n", r"\[provider\.gmail\] = 3: must be a table"),
+        ("default = 1\n", "default = 1: must be a table"),
         ("[provider.gmail]\nconections = 3\n", "conections"),
         ("[gmail]\nconnections = 3\n", "gmail"),
         ("connections = = 1\n", "line 1"),

@@ -60,6 +60,12 @@ def test_every_wrong_field_is_named_at_once(tmp_path: Path) -> None:
         (('"autumn.html"', '"spring.html"'), "spring.html"),
         (("[from]", "[from"), "is not TOML"),
         (('address = "news@acme.example"', ""), "from"),
+        (('"marketing"', '"marketing"\npace_per_s = inf'), r"pace_per_s = inf: expected a finite number"),
+        (
+            ('"marketing"', '"marketing"\nwindow = {opens = "08:00", closes = "21:00", outsde = "drop"}'),
+            r"unknown field 'window\.outsde' \(did you mean 'outside'\?\)",
+        ),
+        (("name = ", "nam = "), r"unknown field 'from\.nam'"),
     ],
 )
 def test_a_wrong_campaign_is_refused_by_name(tmp_path: Path, change: tuple[str, str], words: str) -> None:
@@ -76,6 +82,50 @@ def test_a_file_that_is_not_there_or_no_utf8_is_named(tmp_path: Path) -> None:
     (tmp_path / "cp932.toml").write_bytes("name = 'エイクミ'".encode("cp932"))
     with pytest.raises(DocumentFault, match="UTF-8"):
         read_tenant(tmp_path / "cp932.toml")
+
+
+def test_a_tenants_time_zone_must_be_one(tmp_path: Path) -> None:
+    """The gate would find it in each mail with a window, and end all of them as `invalid`."""
+    tenant = """
+tenant = "acme"
+name = "Acme"
+timezone = "Asia/Tokio"
+[[domains]]
+domain = "acme.example"
+return_path_domain = "bounce.acme.example"
+dkim = [{selector = "s1", key_file = "keys/acme-s1.pem"}]
+"""
+    assert read_tenant(write(tmp_path, "good.toml", tenant.replace("Tokio", "Tokyo"))).timezone == "Asia/Tokyo"
+    with pytest.raises(DocumentFault, match="timezone = 'Asia/Tokio': expected an IANA time zone"):
+        read_tenant(write(tmp_path, "bad.toml", tenant))
+    with pytest.raises(DocumentFault, match=r"unknown field 'domains\[0\]\.dkim\[0\]\.key'"):
+        read_tenant(write(tmp_path, "deep.toml", tenant.replace("key_file", 'key = "x", key_file')))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (("127.0.0.2", "mail.example"), r"via\.address = 'mail\.example': expected an IPv4 or IPv6 address"),
+        (("m0.mail.example", r"m0\r\nMAIL FROM:<>"), "ehlo = "),
+        (("m0.mail.example", "mail 0"), "ehlo = 'mail 0': expected the IP's own host name"),
+        (("m0.mail.example", "127.0.0.2"), "ehlo = "),
+        (('kind = "bind", address = "127.0.0.2"', 'kind = "smarthost", host = "", port = 25'), r"via\.host = ''"),
+    ],
+)
+def test_what_a_connection_could_not_be_made_with_is_refused(
+    tmp_path: Path, change: tuple[str, str], words: str
+) -> None:
+    """An address that is none, a name that EHLO can't say: told when it is written, not by mail that waits."""
+    good = '[[egress]]\nslot = 0\nehlo = "m0.mail.example"\nvia = {kind = "bind", address = "127.0.0.2"}\n'
+    with pytest.raises(DocumentFault, match=words):
+        read_egress(write(tmp_path, "bad.toml", good.replace(*change)))
+
+
+@pytest.mark.parametrize("ehlo", ["localhost", "m0.mail.example", "[192.0.2.1]", "[IPv6:2001:db8::1]"])
+def test_ehlo_is_a_host_name_or_an_address_literal(tmp_path: Path, ehlo: str) -> None:
+    """RFC 5321 4.1.1.1 and 4.1.3."""
+    good = f'[[egress]]\nslot = 0\nehlo = "{ehlo}"\nvia = {{kind = "smarthost", host = "smtp_relay", port = 25}}\n'
+    assert read_egress(write(tmp_path, "good.toml", good))[0].ehlo == ehlo
 
 
 def test_slots_come_from_egress_tables(tmp_path: Path) -> None:

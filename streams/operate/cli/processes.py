@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 import typer
 
-from streams.operate.cli.terminal import cluster
+from streams.operate.cli.terminal import cluster, settings
 
 # A member's name is part of file names and of Kafka's client ids.
 _MEMBER: Final = re.compile(r"[A-Za-z0-9._-]{1,100}")
@@ -49,8 +49,8 @@ def worker(
 
     Example: evenpost worker sender --member sender-3
     """
-    from streams.control.loading import load
     from streams.operate.errors import UsageFault
+    from streams.operate.settings_files import check
     from streams.operate.up import ROLES, WORKER
     from streams.runtime.life import member_name
 
@@ -59,9 +59,8 @@ def worker(
     name = member or member_name.default(role)
     if not _MEMBER.fullmatch(name):
         raise UsageFault(f"--member {name!r}: letters, digits, '.', '_' and '-', at most 100")
+    check(settings(), (role,))
     now = cluster()
-    if role == "control":
-        load(now.control.automation)  # a mistake in the rules is told here, in one line, and not by a worker's log
     os.environ["EVENPOST_KAFKA__BOOTSTRAP"] = str(now.kafka.bootstrap)
     # The imports go one way: streams starts agents by name, never by import.
     os.execv(sys.executable, [*WORKER, role, "--member", name])  # noqa: S606  # no shell is wanted

@@ -19,9 +19,9 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
-from streams.control.loading import load
 from streams.operate.cli.terminal import settings
 from streams.operate.errors import UsageFault
+from streams.operate.settings_files import check
 from streams.operate.up import ROLES, Fleet
 from streams.runtime.cluster import sql_endpoint
 from streams.runtime.errors import NoWarehouseError
@@ -51,7 +51,7 @@ def run_fleet(*, gates: int, senders: int, ready_file: Path | None) -> None:
 
     roles = dict.fromkeys(ROLES, 1) | {"gate": gates, "sender": senders}
     now = settings()
-    load(now.control.automation)  # a mistake in the rules is told here, in one line
+    check(now, roles)
     with Fleet(now, roles=roles, say=tell) as fleet:
         told = False
         live = Live(console=screen, auto_refresh=False, transient=True) if screen.is_terminal else None

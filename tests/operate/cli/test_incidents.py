@@ -115,5 +115,5 @@ def test_a_mistake_in_the_rules_is_one_line_before_anything_starts(settings: Set
         "EVENPOST_CONTROL__AUTOMATION": str(rules),
     }
     told = CliRunner().invoke(app, ["worker", "control"], env=environment)
-    assert told.exit_code == 1
+    assert told.exit_code == 2
     assert f"error: {rules}: [rule.blocked-ip] count = 0: must be a whole number of 1 to 1,000" in told.stderr
