@@ -10,6 +10,7 @@
 import asyncio
 import errno
 import ipaddress
+import re
 import socket
 import ssl
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from streams.delivery.errors import (
     RefusedError,
     TlsError,
     UnreachableError,
+    UnsayableNameError,
     WireError,
 )
 from streams.delivery.replies import Stage, classify
@@ -36,6 +38,9 @@ QUIT_TIMEOUT_S: Final = 2.0
 IP_BIND_ADDRESS_NO_PORT: Final = 24
 # The machine lacks the address, or the address is of another family than its interfaces.
 _NOT_OURS: Final = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
+
+# Whoever writes `egress` past our commands may write anything there, a line break too.
+_SAYABLE: Final = re.compile(r"[!-~]{1,255}")
 
 
 @dataclass(kw_only=True)
@@ -101,6 +106,8 @@ async def open_connection(
 async def _open(
     target: Target, *, source: str | None, ehlo: str, via: str, settings: SmtpSettings, tls: ssl.SSLContext | None
 ) -> Connection:
+    if not _SAYABLE.fullmatch(ehlo):
+        raise UnsayableNameError(ehlo)
     sock = await _socket(target, source, settings.connect_timeout_s)
     client = aiosmtplib.SMTP(sock=sock, local_hostname=ehlo, start_tls=False, timeout=settings.command_timeout_s)
     stage: Stage = "greeting"

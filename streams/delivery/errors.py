@@ -11,6 +11,7 @@ DeliveryFault
 │   ├── RefusedError              the host answered, and does not want us
 │   ├── TlsError                  STARTTLS failed
 │   └── EgressUnavailableError    the slot's address is not on this machine: no other MX helps
+│       └── UnsayableNameError    nor is its name one for EHLO
 └── WireError                     the connection can't be used any more (also a ConnectionError)
     ├── ConnectionLostError
     ├── ReplyTimeoutError         (also a TimeoutError)
@@ -112,6 +113,15 @@ class EgressUnavailableError(ConnectError):
             "connect",
             f"this machine can't send from it ({reason}); give the address to an interface, "
             "or run this slot's sender where it is",
+        )
+
+
+class UnsayableNameError(EgressUnavailableError):
+    """The slot's own name is none that EHLO could say (RFC 5321 4.1.1.1): mail waits for a better one."""
+
+    def __init__(self, ehlo: str) -> None:
+        ConnectError.__init__(
+            self, ascii(ehlo), "ehlo", "no name for EHLO; `evenpost egress set --slot N --ehlo NAME`, its host name"
         )
 
 

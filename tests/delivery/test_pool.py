@@ -219,6 +219,20 @@ async def test_an_address_that_this_machine_lacks_is_named() -> None:
     assert "192.0.2.7" in result.reply and "give the address to an interface" in result.reply
 
 
+@pytest.mark.parametrize("ehlo", ["mail 0", "m0.example\r\nMAIL FROM:<a@b.example>", "mäil.example", "\0"])
+async def test_a_name_that_ehlo_can_not_say_keeps_mail_and_says_nothing(ehlo: str) -> None:
+    """A typo in `egress` costs no mail: it is soft, class egress_unavailable; and nothing of it goes over the wire."""
+    async with Receiver() as receiver:
+        chosen = smtp_settings(route=f"smarthost:127.0.0.1:{receiver.port}")
+        routes = Router.seeded(smtp=chosen, dns=DnsSettings(), seed=1)
+        connections = SlotConnections(Via(kind="bind", address="127.0.0.2"), ehlo, routes, chosen)
+        result = await send(connections)
+        await connections.close()
+        assert not receiver.messages
+    assert (result.disposition, result.class_, result.smtp_code) == ("soft", "egress_unavailable", None)
+    assert "no name for EHLO" in result.reply and ascii(ehlo) in result.reply
+
+
 @pytest.mark.parametrize(
     ("zone", "disposition", "class_", "suppresses"),
     [
