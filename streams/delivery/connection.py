@@ -177,6 +177,10 @@ async def _socket(target: Target, source: str | None, timeout_s: float) -> socke
 
 def _bind(sock: socket.socket, source: str) -> None:
     try:
+        ipaddress.ip_address(source)  # else bind would take "" for any address, and look a name up while all wait
+    except ValueError:
+        raise EgressUnavailableError(source or "no address", "it is no IP address") from None
+    try:
         if sock.family == socket.AF_INET:
             sock.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
         sock.bind((source, 0))

@@ -55,7 +55,8 @@ class SlotConnections:
         self._shaping = shaping
         self._by_mx = via.kind != "smarthost" and settings.route == "mx"
         self._points = points
-        self._source = via.address if via.kind == "bind" else None
+        # None = any address of this machine; "" is none, so that a slot without its own sends from no other's.
+        self._source = via.address or "" if via.kind == "bind" else None
         self.label = via.address or "" if via.kind == "bind" else f"smarthost:{via.host}:{via.port}"
         self._places: Places[Connection] = Places(
             per_host=settings.connections_per_host, in_all=settings.connections_per_slot, end=self._retire

@@ -259,8 +259,9 @@ async def _by_system(host: str, port: int) -> Route:
     loop = asyncio.get_running_loop()
     try:
         found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except OSError as error:
-        raise TemporaryRouteError(host, "dns", f"the smarthost's name is not known here ({error.strerror})") from error
+    except (OSError, UnicodeError) as error:  # UnicodeError: an empty label, or one that is too long (RFC 3490)
+        reason = getattr(error, "strerror", None) or "it is no host name"
+        raise TemporaryRouteError(host, "dns", f"the smarthost's name is not known here ({reason})") from error
     addresses = dict.fromkeys(str(info[4][0]) for info in found)
     targets = tuple(Target(host=host, address=address, port=port) for address in addresses)
     return Route(targets=targets, ttl_s=SMARTHOST_TTL_S)

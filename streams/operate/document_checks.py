@@ -17,7 +17,7 @@ from streams.compose.addresses import wire_domain
 from streams.gate.window import zone
 
 # A name as resolvers take it, with the underscore that container networks use, or an address.
-_HOST: Final = re.compile(r"[A-Za-z0-9._:-]{1,253}")
+_HOST: Final = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9_:-]{1,63}(\.[A-Za-z0-9_:-]{1,63})*\.?")
 
 
 def unread(data: Any, read: Any, path: str) -> Iterator[str]:

@@ -233,6 +233,32 @@ async def test_a_name_that_ehlo_can_not_say_keeps_mail_and_says_nothing(ehlo: st
     assert "no name for EHLO" in result.reply and ascii(ehlo) in result.reply
 
 
+@pytest.mark.parametrize("address", [None, "", "mail.example"])
+async def test_a_bound_slot_without_an_address_sends_from_no_other(address: str | None) -> None:
+    """What `egress` lacks is told and waits; the machine's own address is nobody's slot."""
+    async with Receiver() as receiver:
+        chosen = smtp_settings(route=f"smarthost:127.0.0.1:{receiver.port}")
+        routes = Router.seeded(smtp=chosen, dns=DnsSettings(), seed=1)
+        connections = SlotConnections(Via(kind="bind", address=address), "m0.mail.example", routes, chosen)
+        result = await send(connections)
+        await connections.close()
+        assert not receiver.messages
+    assert (result.disposition, result.class_) == ("soft", "egress_unavailable")
+    assert "it is no IP address" in result.reply
+
+
+@pytest.mark.parametrize("host", [None, "mail..example", "x" * 64 + ".example", "é" * 64])
+async def test_a_smarthost_that_is_no_host_is_soft(host: str | None) -> None:
+    """It is a mistake of ours in `egress`, no fault of the mail."""
+    chosen = smtp_settings()
+    routes = Router.seeded(smtp=chosen, dns=DnsSettings(), seed=1)
+    connections = SlotConnections(Via(kind="smarthost", host=host, port=25), "m0.mail.example", routes, chosen)
+    result = await send(connections)
+    await connections.close()
+    assert (result.disposition, result.class_) == ("soft", "dns")
+    assert "the smarthost's name is not known here" in result.reply
+
+
 @pytest.mark.parametrize(
     ("zone", "disposition", "class_", "suppresses"),
     [

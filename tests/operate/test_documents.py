@@ -110,6 +110,10 @@ dkim = [{selector = "s1", key_file = "keys/acme-s1.pem"}]
         (("m0.mail.example", "mail 0"), "ehlo = 'mail 0': expected the IP's own host name"),
         (("m0.mail.example", "127.0.0.2"), "ehlo = "),
         (('kind = "bind", address = "127.0.0.2"', 'kind = "smarthost", host = "", port = 25'), r"via\.host = ''"),
+        (
+            ('kind = "bind", address = "127.0.0.2"', 'kind = "smarthost", host = "a..b", port = 25'),
+            r"via\.host = 'a\.\.b'",
+        ),
     ],
 )
 def test_what_a_connection_could_not_be_made_with_is_refused(
