@@ -207,7 +207,11 @@ class Session:
         if key in self._under_way or key in self._in_doubt:  # it had its turn
             await self._bring(begun, None)
             return
-        begun.provider = await self._shaper.provider(send)
+        try:
+            begun.provider = await self._shaper.provider(send)
+        except Exception as error:  # noqa: BLE001  # told by `_failed`, and the fuse counts it
+            self._conclude(begun, self._failed(send, message, error))
+            return
         turn = self._holding.admit(begun)
         if turn is not None:
             await self._bring(begun, turn)

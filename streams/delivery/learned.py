@@ -136,10 +136,12 @@ class Learned:
 
     def throttled(self, now: float, *, began: float) -> bool:
         """A receiver said: too much.  Whether it is news."""
-        if began <= self._fell_at or now < self._blocked_until:
+        if began <= self._fell_at:
+            return False
+        self._asks = False
+        if now < self._blocked_until:  # begun anew meanwhile (a send in doubt): it asked for nobody
             return False
         self._fell_at = now
-        self._asks = False
         if self._open:
             self._fall(now)
             self._open, self._shut = False, 0

@@ -7,6 +7,7 @@
    again, so that who reads it knows that it still holds.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -32,6 +33,9 @@ RESUMED: Final = timedelta(minutes=15)
 # Providers kept in mind at most; who did nothing lately and is good is forgotten first.
 MOST: Final = 5000
 IDLE_S: Final = 60.0
+# Seconds after which what was learned of a host of no name that gets no more mail is taken back: an hour, for which
+# block lists of rates are known to last.  There are as many such hosts as upstream's lists have domains.
+LEARNED_S: Final = 3600.0
 # Refusals of us before anything was asked, which are no sign that the rate is right.
 _CLOSED: Final = frozenset({"policy", "connection_refused", "tls", "relay_denied"})
 
@@ -67,6 +71,10 @@ class _Known:
     told_at: float = field(default=float("-inf"))
     parked_at: float = field(default=float("-inf"))
 
+    def idle_s(self, now: Moment) -> float:
+        """For how long no mail of its came by."""
+        return 0.0 if self.limiter.under_way else now.s - self.used_at
+
 
 class SlotLimits:
     """One slot's.  `before` is what `conditions` says, by its key; `slow_to` is the controls' word on a provider."""
@@ -93,11 +101,14 @@ class SlotLimits:
 
     def wait_s(self, provider: str, now: Moment) -> float:
         """Seconds until the next one may go there; infinite where that depends on an attempt's end, or on the day."""
-        return self._at(provider, now).limiter.wait_s(now.s, day=now.day)
+        known = self._at(provider, now)
+        known.used_at = now.s
+        return known.limiter.wait_s(now.s, day=now.day)
 
     def begin(self, provider: str, now: Moment) -> Turn:
         """One goes; also where it should not: an attempt that is begun anew."""
         known = self._at(provider, now)
+        known.used_at = now.s
         known.limiter.begin(now.s)
         return Turn(provider, now.s)
 
@@ -159,8 +170,9 @@ class SlotLimits:
     # ── what a commit keeps ──────────────────────────────────────────────────────────────────────────────────────────
 
     def today(self, now: Moment) -> dict[str, int]:
-        """What went today, by provider, where that is limited."""
-        return {provider: self._at(provider, now).limiter.today_of(now.day) for provider in self._by_day}
+        """What went today, by provider, where that is limited; of more than MOST those where most went."""
+        counts = Counter({provider: self._at(provider, now).limiter.today_of(now.day) for provider in self._by_day})
+        return dict((+counts).most_common(MOST))
 
     def resume_day(self, day: str, today: Mapping[str, int], now: Moment) -> None:
         """What went on that day by the last commit: another owner's count, or an older one of ours."""
@@ -176,6 +188,10 @@ class SlotLimits:
         found: dict[str, Condition | None] = {}
         for provider in list(self._troubled):
             known = self._at(provider, now)
+            if provider.startswith(BY_HOST) and known.idle_s(now) > LEARNED_S:
+                found[ids.slot_provider_key(self._slot, provider)] = None
+                self._drop(provider)
+                continue
             condition = self._condition(provider, known, now)
             told = known.told
             if told is not None and _same(told, condition):
@@ -228,7 +244,6 @@ class SlotLimits:
             if limiter.limits.messages_per_day is not None:
                 self._by_day.add(provider)
             self._resume(provider, known, now)
-        known.used_at = now.s
         known.limiter.slow_to = self._slow_to(provider, now.at)
         return known
 
@@ -244,9 +259,14 @@ class SlotLimits:
 
     def _forget(self, now: Moment) -> None:
         for provider, known in list(self._known.items()):
-            idle = known.limiter.under_way == 0 and now.s - known.used_at > IDLE_S
-            if idle and provider not in self._troubled and provider not in self._by_day:
-                del self._known[provider]
+            counts = provider in self._by_day and known.limiter.today_of(now.day)
+            if known.idle_s(now) > IDLE_S and provider not in self._troubled and not counts:
+                self._drop(provider)
+
+    def _drop(self, provider: str) -> None:
+        del self._known[provider]
+        self._troubled.discard(provider)
+        self._by_day.discard(provider)
 
 
 def reply_of(outcome: Outcome | None) -> Reply:

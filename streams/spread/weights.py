@@ -26,6 +26,7 @@ Target = Literal["campaign", "slot", "tenant"]
 STEPS: Final = ((0.75, 1.0), (0.375, 0.5), (0.1875, 0.25), (0.0, 0.125))
 # A sender tells a condition that is not good each 30 s: after three it missed, nothing is known any more.
 CONDITION_S: Final = 90.0
+_FRESH: Final = timedelta(seconds=CONDITION_S)
 NEVER: Final = datetime.max.replace(tzinfo=UTC)
 
 
@@ -115,9 +116,10 @@ def condition_factor(condition: Condition, now: datetime) -> tuple[float, dateti
     if condition.health == "blocked":
         until = condition.until or NEVER  # until its sender says otherwise
         return (0.0, until) if now < until else (1.0, NEVER)
-    until = condition.at + timedelta(seconds=CONDITION_S)
-    if condition.rate_per_s is None or not condition.limit_per_s or now >= until:
+    age = now - condition.at
+    if condition.rate_per_s is None or not condition.limit_per_s or not -_FRESH < age < _FRESH:
         return 1.0, NEVER
+    until = condition.at + _FRESH
     part = condition.rate_per_s / condition.limit_per_s
     factor = next(step for least, step in STEPS if part >= least)
     return factor, NEVER if factor == 1.0 else until

@@ -67,6 +67,19 @@ def test_after_a_wait_one_message_asks() -> None:
     assert not learned.asks
 
 
+def test_who_was_begun_anew_while_all_is_blocked_keeps_nobody_waiting() -> None:
+    """A send in doubt that is sent again asks for nobody: when the block is over, one message asks."""
+    learned, now = Learned(40, 0.0), 0.0
+    while learned.health(now) != "blocked":
+        now = max(now, learned.waits_until()) + 0.1
+        learned.sent(now)
+        learned.throttled(now + 0.01, began=now)
+        now += 0.02
+    learned.sent(now)
+    assert not learned.throttled(now + 0.1, began=now)
+    assert not learned.asks
+
+
 def test_a_door_that_stays_shut_is_blocked_for_longer_each_time_and_comes_back_at_an_eighth() -> None:
     """One message asks after 2, 4, … 64 s; then none for 5 minutes, 10, … an hour at most; the rate is what it was."""
     learned, now = Learned(40, 0.0), 0.0

@@ -170,6 +170,42 @@ def test_providers_that_did_nothing_lately_are_forgotten() -> None:
     assert slot.wait_s("mx:slow.example", at(1)) > 0
 
 
+def test_what_was_learned_of_a_host_that_gets_no_more_mail_is_taken_back() -> None:
+    """As many hosts as a bought list has domains, each throttled once: an hour later nothing is left of them."""
+    slot = limits()
+    for number in range(50):
+        one_goes(slot, f"mx:{number}.example", 0, came_to=SLOWER)
+    one_goes(slot, "gmail", 0, came_to=SLOWER)
+    assert len(slot.news(at(1))) == 51
+    assert len(slot.news(at(3_590))) == 51
+    taken_back = slot.news(at(3_610))
+    assert [key for key, word in taken_back.items() if word is not None] == []
+    assert len(taken_back) == 50
+    assert set(slot._known) == {"gmail"}
+
+
+def test_a_default_for_the_day_does_not_remember_every_host_for_ever() -> None:
+    """What a commit keeps is bounded, and what nobody was sent today is forgotten by the next day."""
+    slot = SlotLimits(3, Shaping(Limits(messages_per_day=9), {}), connections=10, before={})
+    for number in range(5_500):
+        one_goes(slot, f"mx:{number}.example", number, came_to=TAKEN)
+    assert len(slot.today(at(5_500))) == 5_000
+    tomorrow = at(90_000)
+    for number in range(10):
+        slot.wait_s(f"mx:new-{number}.example", tomorrow)
+    assert slot.today(tomorrow) == {}
+    assert len(slot._known) <= 5_000
+
+
+def test_a_condition_from_beyond_the_calendar_stops_no_slot() -> None:
+    """Whatever stands in the topic, its mail goes (G8)."""
+    nonsense = msgspec.convert(
+        {"slot": 3, "provider": "gmail", "health": "throttled", "at": "9999-12-31T23:59:59Z", "rate_per_s": 1.0},
+        Condition,
+    )
+    assert limits(before={"3/gmail": nonsense}).wait_s("gmail", at(0)) == 0
+
+
 def test_a_days_count_outlives_its_owner() -> None:
     """Three of four went by the last commit: the next owner sends one; on another day all four."""
     named = {"docomo": Limits(messages_per_day=4), "gmail": Limits()}

@@ -125,6 +125,12 @@ def test_a_condition_without_a_limit_or_a_rate_lowers_nothing() -> None:
     assert at_gmail(condition=condition(rate_per_s=None)).weight == 2.0
 
 
+def test_a_condition_from_beyond_the_calendar_lowers_nothing_and_stops_nobody() -> None:
+    """Whatever stands in the topic, its pool is weighed (G8)."""
+    nonsense = condition(at=datetime.max.replace(tzinfo=UTC), rate_per_s=1.0, limit_per_s=8.0)
+    assert at_gmail(condition=nonsense).condition == 1.0
+
+
 def test_a_block_ends_when_its_sender_said() -> None:
     """At `until` it gets its mail again, however old the word is."""
     until = NOW + timedelta(hours=2)
