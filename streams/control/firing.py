@@ -59,25 +59,29 @@ def _control(incident: Incident, factor: float | None) -> Control | None:
 
 
 def told_by(control: Control) -> Incident | None:
-    """The incident that must stand beside an automation's control; None where the control is somebody else's."""
+    """The incident that must stand beside an automation's control; None where the control is somebody else's.
+
+    Also of what bears automation's name and is of no form that a rule has: whoever wrote it stops nobody's watch.
+    """
     if not control.by.startswith(AUTHOR):
         return None
     scope = f"{control.target}/provider" if control.provider else control.target
     key = f"{control.key}/{control.provider}" if control.provider else control.key
     rule = control.by.removeprefix(AUTHOR)
     action = {"campaign": "pause_campaign", "tenant": "pause_tenant"}.get(control.target, "suspend")
-    return msgspec.convert(
-        {
-            "incident_id": incident_id(rule, scope, key, control.at),
-            "rule": rule,
-            "scope": scope,
-            "key": key,
-            "action": "slow_down" if control.slow_to is not None else action,
-            "value": control.reason,
-            "limit": "",
-            "evidence": (),
-            "at": control.at,
-            "until": control.until,
-        },
-        Incident,
-    )
+    incident = {
+        "incident_id": incident_id(rule, scope, key, control.at),
+        "rule": rule,
+        "scope": scope,
+        "key": key,
+        "action": "slow_down" if control.slow_to is not None else action,
+        "value": control.reason,
+        "limit": "",
+        "evidence": (),
+        "at": control.at,
+        "until": control.until,
+    }
+    try:
+        return msgspec.convert(incident, Incident)
+    except msgspec.ValidationError:
+        return None

@@ -15,6 +15,8 @@ from streams.control.rules import VolumeTerms
 
 _DAY_S: Final = 86_400
 _DAY: Final = timedelta(days=1)
+# What a figure of a span holds (32 bits): 1.2 million mails a second, in an hour.
+_LARGEST: Final = 2**32 - 1
 
 
 class History:
@@ -44,7 +46,7 @@ class History:
         if row is None:
             row = days[day] = array("I", bytes(self._length * array("I").itemsize))
         figures = (volume.attempts, volume.accepted, volume.bounced, volume.deferred, volume.complained, volume.dead)
-        row[at : at + WIDTH] = array("I", figures)
+        row[at : at + WIDTH] = array("I", (min(figure, _LARGEST) for figure in figures))
         if self.latest is None or volume.begins_at > self.latest:
             self.latest = volume.begins_at
 

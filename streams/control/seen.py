@@ -3,10 +3,11 @@
 msgspec skips what a struct does not name, so that most of a delivery's bytes are only walked over.
 """
 
-from datetime import datetime
 from typing import Final
 
 import msgspec
+
+from schemas.events.fields import Timestamp
 
 # A sender's clock that runs ahead by more than this would open spans that nobody has reached (NTP keeps it below 0.1).
 AHEAD_S: Final = 60.0
@@ -25,7 +26,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     smtp_code: int | None = None
     enhanced_code: str = ""
     reply: str = ""
-    at: datetime
+    at: Timestamp
 
     @property
     def tried(self) -> bool:

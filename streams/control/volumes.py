@@ -123,7 +123,8 @@ def recount_from(latest: datetime | None, now: datetime, terms: VolumeTerms, *, 
     earliest = span_of(now - at_most, terms)
     if latest is None:
         return earliest
-    return max(earliest, span_of(latest, terms) - terms.span)
+    # A sender whose clock ran ahead opened spans that are not yet: they say nothing of how far was counted.
+    return max(earliest, span_of(min(latest, now), terms) - terms.span)
 
 
 def span_of(at: datetime, terms: VolumeTerms) -> datetime:

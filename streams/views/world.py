@@ -5,7 +5,7 @@ that its reader does not read is empty.  It knows no Kafka and no clock: the cal
 """
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
 import msgspec
@@ -32,6 +32,9 @@ from streams.views.suppressions import SuppressionsInMemory, SuppressionStore
 from streams.views.weighing import Share, Weighing
 
 CampaignStatus = Literal["running", "paused", "cancelled"]
+# A producer gives a record up after two minutes.  A lease older than the one before it by more is of a clock that
+# was set back: leases from its future must not count until that future is here.
+_LATE: Final = timedelta(minutes=2)
 # The most restrictive word wins, whoever said it (DESIGN.md, topics).
 _STRICTNESS: Final[dict[str, int]] = {"running": 0, "paused": 1, "suspended": 1, "cancelled": 2}
 
@@ -113,7 +116,7 @@ class World:
         if isinstance(event, Campaign):
             self._shapes[key] = event, ids.campaign_shape(event)
         before = table.get(key)
-        if isinstance(before, Lease) and before.issued_at > event.issued_at:
+        if isinstance(before, Lease) and timedelta() < before.issued_at - event.issued_at <= _LATE:
             return  # of a former owner of CONTROL, come late
         table[key] = event
         if isinstance(event, DomainProvider):

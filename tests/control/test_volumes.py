@@ -98,6 +98,12 @@ def test_a_new_owner_counts_again_from_the_span_before_the_latest() -> None:
     assert recount_from(None, now, TERMS, at_most=day) == NOW - 24 * HOUR
 
 
+def test_a_span_of_the_future_does_not_keep_a_new_owner_from_counting() -> None:
+    """A sender's clock ran a year ahead: what is counted again ends no later than now."""
+    now = NOW + timedelta(minutes=20)
+    assert recount_from(NOW + timedelta(days=365), now, TERMS, at_most=timedelta(days=1)) == NOW - HOUR
+
+
 @given(seed=st.integers(0, 10_000), restarts=st.lists(st.floats(0, 4 * 3600), max_size=4))
 def test_whoever_took_over_and_when_the_published_figures_are_a_plain_count(seed: int, restarts: list[float]) -> None:
     """Four hours of deliveries, each record a while later; owners end at any time, and lose what they knew."""
@@ -138,6 +144,13 @@ def test_history_holds_the_latest_word_on_each_span() -> None:
     assert history.span("tenant", "acme", NOW + 2 * HOUR) == history.span("tenant", "other", NOW) == Figures()
     assert history.first_day("tenant", "acme") == NOW.date()
     assert history.latest == NOW + HOUR
+
+
+def test_a_figure_beyond_all_mail_is_kept_as_the_largest() -> None:
+    """Whoever reads the topic goes on."""
+    history = History(TERMS)
+    history.put(volume("slot", "3", NOW, attempts=2**40))
+    assert history.span("slot", "3", NOW).attempts == 2**32 - 1
 
 
 def test_what_is_older_than_it_is_kept_is_given_for_its_tombstones() -> None:

@@ -59,11 +59,12 @@ def test_a_blocked_ip_is_dealt_around_for_an_hour() -> None:
 
 
 def test_what_is_no_delivery_is_counted_and_stops_nothing() -> None:
-    """Bytes, another event, a tombstone."""
+    """Bytes, another event, a tombstone, a time without a zone."""
     watch = a_watch()
-    for value in (b"\xff", b"{}", None, b'{"tenant": 3}'):
+    zoneless = b'{"tenant":"a","campaign_id":"c","provider":"gmail","type":"accepted","at":"2026-12-01T05:00:00"}'
+    for value in (b"\xff", b"{}", None, b'{"tenant": 3}', zoneless):
         assert watch.take(value, NOW.timestamp()) == []
-    assert watch.unreadable == 4
+    assert watch.unreadable == 5
 
 
 def test_a_takeover_with_what_was_told_fires_nothing_and_counts_the_same() -> None:
@@ -119,6 +120,14 @@ def test_an_incident_that_a_crash_kept_from_being_written_is_told_from_its_contr
     assert made.incident_id == firing.incident.incident_id
     assert untold(controls, {made.incident_id}, at(60)) == []
     assert untold(controls, set(), at(3 * 86_400)) == []
+
+
+def test_a_control_in_automations_name_that_no_rule_makes_stops_nobody() -> None:
+    """Somebody wrote it by hand, for a campaign at one provider: it has no incident, and whoever takes over goes on."""
+    firing = blocked()
+    assert firing.control is not None
+    strange = msgspec.structs.replace(firing.control, target="campaign", key="acme:autumn")
+    assert untold({"any": strange}, set(), at(60)) == []
 
 
 def test_what_a_late_reader_finds_is_told_without_a_control() -> None:

@@ -125,6 +125,15 @@ def test_a_lease_that_comes_late_does_not_replace_a_newer_one() -> None:
     assert pool.world.leases["0"].held == (2,)
 
 
+def test_after_a_clock_was_set_back_the_leases_of_its_future_count_no_more() -> None:
+    """CONTROL's clock ran an hour ahead: its next lease counts, and not that one for an hour."""
+    pool = Pool()
+    pool.lease(2, issued_at=NOW + timedelta(hours=1), expires_at=NOW + timedelta(hours=1, seconds=4))
+    pool.lease(1)
+    assert pool.world.leases["0"].held == (1,)
+    assert pool.slots() == [0, 2, 3]
+
+
 def test_a_warming_slot_has_its_days_weight_and_allowance_at_each_provider() -> None:
     """The day's word for gmail; the first day's at a provider that CONTROL said nothing of."""
     pool = Pool()

@@ -13,7 +13,7 @@ import pytest
 from confluent_kafka import Producer
 
 from agents.slot.session import DRAIN_S
-from schemas.events import Checkpoint, Destination, Intent, Lane, Outcome, Send
+from schemas.events import Checkpoint, Intent, Lane, Outcome, Send
 from schemas.topics import MESSAGE_BYTES
 from streams.compose.message import Message
 from streams.delivery.journal import decode
@@ -370,32 +370,3 @@ async def test_a_dead_address_is_suppressed_before_its_bounce_is_told(
             await one.until(lambda: len(one.finals()) == 1, "it bounced")
             suppressed = read(one.settings, "suppressions", isolation="read_uncommitted")
     assert len(suppressed) == 1
-
-
-async def test_events_that_are_no_sends_are_buried_with_the_rest_untouched(
-    kafka_bootstrap: str, topic_prefix: str, tmp_path: Path
-) -> None:
-    """G8, in the slot's own transaction: one letter."""
-    async with Receiver() as receiver, slot(kafka_bootstrap, topic_prefix, tmp_path, receiver) as one:
-        one.deal(sends(1))
-        one._lane[0].value = b"\xff{"
-        one.deal(sends(2)[1:])
-        async with one.owned():
-            await one.until(lambda: len(one.finals()) == 1, "the good one is accepted")
-            await one.until(lambda: one.committed()[0] == 2, "both are done")
-        (letter,) = read(one.settings, "dead-letters")
-    assert dict(letter.headers() or ())["reason"] == b"malformed"
-
-
-async def test_a_send_whose_address_is_none_ends_and_the_others_go(
-    kafka_bootstrap: str, topic_prefix: str, tmp_path: Path
-) -> None:
-    """No dealer of ours made it: it has a letter, and the slot goes on (G8)."""
-    async with Receiver() as receiver, slot(kafka_bootstrap, topic_prefix, tmp_path, receiver) as one:
-        bad, *good = sends(3)
-        one.deal([msgspec.structs.replace(bad, to=Destination(address="nobody")), *good])
-        async with one.owned():
-            await one.until(lambda: len(one.finals()) == 2, "the good ones are accepted")
-            await one.until(lambda: one.committed()[0] == 3, "all are done")
-        (letter,) = read(one.settings, "dead-letters")
-    assert dict(letter.headers() or ())["reason"] == b"internal error"
