@@ -18,6 +18,11 @@ DEFAULT_CONFIG = "evenpost.toml"
 
 MAX_PORT = 65_535
 Port = Annotated[int, Field(ge=0, le=MAX_PORT)]
+_URL = r"^https?://[!-;=?-~]+$"  # no blank, control character or angle bracket: it stands in a header field
+# Seconds, a year at most: neither NaN nor what no calendar holds, or each mail would fail on it.
+_YEAR_S = 366 * 86_400
+Timeout = Annotated[float, Field(gt=0, le=_YEAR_S)]
+Span = Annotated[float, Field(ge=0, le=_YEAR_S)]
 
 
 class Section(BaseModel):
@@ -34,7 +39,7 @@ class KafkaSettings(Section):
     """
 
     bootstrap: str | None = None
-    prefix: str = "evenpost."
+    prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{0,100}$")] = "evenpost."  # as Kafka takes topics' names
     gate_partitions: Annotated[int, Field(ge=1, le=1000)] = 12
     slots: Annotated[int, Field(ge=1, le=1000)] = 64
     replication: Annotated[int, Field(ge=1, le=10)] = 1
@@ -51,7 +56,7 @@ class KafkaSettings(Section):
 class ClickHouseSettings(Section):
     """The warehouse: `dsn` unset = the embedded engine in `data_dir/clickhouse`, with read-only SQL on `sql_port`."""
 
-    dsn: str | None = None
+    dsn: Annotated[str, Field(pattern=r"^(https?|chdb)://[!-~]+$")] | None = None
     database: str = "evenpost"
     sql_port: Port = 8123
 
@@ -76,12 +81,12 @@ class SmtpSettings(Section):
     messages_per_connection: Annotated[int, Field(ge=1, le=100_000)] = 100
     addresses: str = ""
     shaping: Path | None = None
-    idle_s: float = 10.0
-    connect_timeout_s: float = 30.0
-    command_timeout_s: float = 300.0
-    data_timeout_s: float = 120.0
-    block_timeout_s: float = 180.0
-    final_timeout_s: float = 600.0
+    idle_s: Span = 10.0
+    connect_timeout_s: Timeout = 30.0
+    command_timeout_s: Timeout = 300.0
+    data_timeout_s: Timeout = 120.0
+    block_timeout_s: Timeout = 180.0
+    final_timeout_s: Timeout = 600.0
 
     @field_validator("route")
     @classmethod
@@ -109,18 +114,18 @@ class DnsSettings(Section):
     """Resolvers as `ADDRESS` or `ADDRESS:PORT`, comma-separated; empty = the system's."""
 
     servers: str = ""
-    timeout_s: float = 5.0
+    timeout_s: Timeout = 5.0
 
 
 class MailSettings(Section):
     """What every message carries: the unsubscribe address and how long a mail is worth sending."""
 
-    unsubscribe_url: str = "https://unsubscribe.evenpost.example/u"
+    unsubscribe_url: Annotated[str, Field(pattern=_URL)] = "https://unsubscribe.evenpost.example/u"
     feedback_id: str = "evenpost"
-    marketing_expire_s: float = 24 * 3600.0
-    transactional_expire_s: float = 4 * 3600.0
-    unknown_campaign_wait_s: float = 600.0
-    retry_scale: Annotated[float, Field(gt=0)] = 1.0
+    marketing_expire_s: Timeout = 24 * 3600.0
+    transactional_expire_s: Timeout = 4 * 3600.0
+    unknown_campaign_wait_s: Span = 600.0
+    retry_scale: Annotated[float, Field(gt=0, le=1000)] = 1.0
 
 
 class WorkerSettings(Section):

@@ -50,6 +50,14 @@ def test_secrets_are_masked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
         ("", {"SMTP__ROUTE": "smarthost"}, "smarthost:HOST:PORT"),
         ("[kafka", {}, "is not TOML"),
         ("", {"PROVIDERS": "{"}, "providers"),
+        ("[mail]\nmarketing_expire_s = nan\n", {}, r"mail\.marketing_expire_s = nan: "),
+        ("[mail]\nmarketing_expire_s = 1e300\n", {}, r"mail\.marketing_expire_s = 1e\+300: .*31622400"),
+        ("[smtp]\ncommand_timeout_s = inf\n", {}, r"smtp\.command_timeout_s = inf: "),
+        ("[smtp]\nidle_s = -1\n", {}, r"smtp\.idle_s = -1: "),
+        ("[dns]\ntimeout_s = 0\n", {}, r"dns\.timeout_s = 0: "),
+        ('[mail]\nunsubscribe_url = "https://a.example/u\\r\\nBcc: x"\n', {}, r"mail\.unsubscribe_url = "),
+        ('[kafka]\nprefix = "a b"\n', {}, r"kafka\.prefix = 'a b'"),
+        ('[clickhouse]\ndsn = "ch.example"\n', {}, r"clickhouse\.dsn"),
     ],
 )
 def test_wrong_settings_name_the_setting_and_its_source(

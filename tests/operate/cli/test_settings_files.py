@@ -31,3 +31,11 @@ def test_a_mistake_in_a_file_that_a_setting_names_is_told_before_anything_starts
     assert str(file) in told.stderr
     assert words in told.stderr
     assert not (tmp_path / "data").exists()
+
+
+def test_a_resolver_that_is_none_is_told_likewise(tmp_path: Path) -> None:
+    """Else the sender would end with it again and again."""
+    environment = {"EVENPOST_DATA_DIR": str(tmp_path / "data"), "EVENPOST_DNS__SERVERS": "one.dns.example"}
+    told = CliRunner().invoke(app, ["up"], env=environment)
+    assert told.exit_code == 2
+    assert "dns.servers: 'one.dns.example' is no resolver; write ADDRESS" in told.stderr
