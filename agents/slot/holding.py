@@ -8,14 +8,17 @@
    this slot is dealt anew.
 5. Where no rate but connections are what lacks, nobody knows when a place comes: while they are many, the lane waits.
 
-What may not go for another reason (cancelled, suppressed, slot closed) is not held: it has its outcome at once.
+What may not go for another reason (cancelled, suppressed, slot closed) does not go back: it has that outcome.
 """
 
 import asyncio
 import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
+
+from prometheus_client import Counter
 
 from agents.slot.inbox import Inbox
 from agents.slot.saying import Begun
@@ -80,19 +83,17 @@ class Holding:
         wait_s = limits.wait_s(begun.provider, now)
         if wait_s <= 0 and not ahead:
             return limits.begin(begun.provider, now)
+        shut = limits.closed_until(begun.provider, now) is not None
+        if not shut and limits.expected_s(begun.provider, now, ahead=ahead) <= HOLD_S:
+            _held(begun.provider).inc()
+            most = MOST if limits.is_rated(begun.provider, now) else MOST_UNRATED
+            self._hold.put(begun, begun.provider, send.kind, now=now.s, wait_s=wait_s, most=most)
+            self._has_changed()
+            return None
         outcome = self._withheld(send, now)
-        if outcome is None and limits.closed_until(begun.provider, now) is not None:
+        if outcome is None and shut:
             outcome = outcomes.shut_out(send, "shut to this slot", now.at, self._settings)
-        if outcome is None:
-            expected_s = limits.expected_s(begun.provider, now, ahead=ahead)
-            if expected_s <= HOLD_S:
-                HELD.labels(shown(begun.provider)).inc()
-                most = MOST if limits.is_rated(begun.provider, now) else MOST_UNRATED
-                self._hold.put(begun, begun.provider, send.kind, now=now.s, wait_s=wait_s, most=most)
-                self._has_changed()
-                return None
-            outcome = self._sent_back(begun, now, ahead)
-        self._conclude(begun, outcome)
+        self._conclude(begun, outcome or self._sent_back(begun, now, ahead))
         return None
 
     def taken(self, granted: Granted) -> None:
@@ -160,3 +161,8 @@ class Holding:
         after_s = place_s if place_s > HOLD_S else UNKNOWN_S
         SENT_BACK.labels(shown(begun.provider)).inc()
         return outcomes.shaped(begun.send, limits.words(begun.provider, now), now.at, self._settings, after_s=after_s)
+
+
+@lru_cache(maxsize=1024)  # labels cost more than the count
+def _held(provider: str) -> Counter:
+    return HELD.labels(shown(provider))

@@ -23,9 +23,7 @@ class Inbox:
         self._kept: dict[str, dict[int, Any]] = {topic: {} for topic in topics}
         self._taken: dict[str, int] = {}
         self._shut: set[str] = set()
-        # One permit for each that waits; those of events behind a shut lane are kept aside.
-        self._more = asyncio.Semaphore(0)
-        self._aside = 0
+        self._takers: deque[asyncio.Future[None]] = deque()
         self._ended = False
 
     def put(self, message: Any) -> None:
@@ -35,12 +33,12 @@ class Inbox:
         self._taken[message.topic] = message.offset
         self._kept[message.topic][message.offset] = message
         self._waiting[message.topic].append(message)
-        self._more.release()
+        self._wake(1)
 
     def first_of_lane(self, item: Any) -> None:
         """Give it out before all events of its lane (`item.topic`), behind others that were put here."""
         self._front[item.topic].append(item)
-        self._more.release()
+        self._wake(1)
 
     def shut(self, topic: str) -> None:
         """Give out no event of this lane for now."""
@@ -50,9 +48,7 @@ class Inbox:
         """Give out its events again."""
         if topic in self._shut:
             self._shut.discard(topic)
-            for _ in range(self._aside):
-                self._more.release()
-            self._aside = 0
+            self._wake(len(self._waiting[topic]))
 
     def backlog(self, topic: str) -> int:
         """How many events of this topic wait."""
@@ -70,22 +66,44 @@ class Inbox:
 
     async def first(self) -> bool:
         """Wait until there is something to do; False where all is to end."""
-        await self._more.acquire()
-        self._more.release()
+        while not (self._ended or self.waits):
+            await self._woken()
         return not self._ended
 
     async def take(self) -> Any | None:
         """The next event, in its lane's order; None where all is to end."""
         while not self._ended:
-            await self._more.acquire()
-            for topic, lane in self._waiting.items():
-                if self._front[topic] and not self._ended:
-                    return self._front[topic].popleft()
-                if lane and topic not in self._shut and not self._ended:
-                    return lane.popleft()
-            if self._shut:
-                self._aside += 1
+            item = self._next()
+            if item is not None:
+                return item
+            await self._woken()
         return None
+
+    def _next(self) -> Any | None:
+        for topic, lane in self._waiting.items():
+            if self._front[topic]:
+                return self._front[topic].popleft()
+            if lane and topic not in self._shut:
+                return lane.popleft()
+        return None
+
+    async def _woken(self) -> None:
+        """Wait until there may be something; who is woken looks, and waits again where somebody else was first."""
+        taker = asyncio.get_running_loop().create_future()
+        self._takers.append(taker)
+        try:
+            await taker
+        except asyncio.CancelledError:
+            if taker.done() and not taker.cancelled():
+                self._wake(1)
+            raise
+
+    def _wake(self, number: int) -> None:
+        while number and self._takers:
+            taker = self._takers.popleft()
+            if not taker.done():
+                taker.set_result(None)
+                number -= 1
 
     def again(self) -> None:
         """Let all that is not committed wait once more, as events."""
@@ -94,17 +112,14 @@ class Inbox:
         self._shut.clear()
         for topic, kept in self._kept.items():
             self._waiting[topic] = deque(kept.values())
-        self._more.release()
-        for _ in range(sum(map(len, self._waiting.values()))):
-            self._more.release()
+        self._wake(len(self._takers))
 
     def committed(self, messages: Sequence[Any]) -> None:
         """Forget events that are done and committed."""
         for message in messages:
             self._kept[message.topic].pop(message.offset, None)
 
-    def end(self, takers: int) -> None:
-        """Give out nothing more; `takers` may wait."""
+    def end(self) -> None:
+        """Give out nothing more."""
         self._ended = True
-        for _ in range(takers + 1):
-            self._more.release()
+        self._wake(len(self._takers))

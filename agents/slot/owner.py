@@ -124,7 +124,7 @@ class SlotOwner:
     async def stop(self) -> None:
         """Finish what is under way; what waits is the next owner's, and so is what does not end in time."""
         self._stopping = True
-        self._inbox.end(self._shared.settings.smtp.connections_per_slot)
+        self._inbox.end()
         try:
             async with asyncio.timeout(DRAIN_S):
                 await self._ended.wait()

@@ -159,7 +159,7 @@ class Session:
         """Wait for the workers; where one fails, the others finish what is past MAIL FROM and begin nothing."""
         ended, others = await asyncio.wait(workers, return_when=asyncio.FIRST_EXCEPTION)
         if others:
-            self._inbox.end(len(workers))
+            self._inbox.end()
             await asyncio.wait(others, timeout=DRAIN_S)
         for worker in ended:
             if not worker.cancelled():  # cut while it waited

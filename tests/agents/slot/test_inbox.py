@@ -69,7 +69,7 @@ async def test_who_waits_at_a_shut_lane_is_woken_when_it_opens_and_when_all_ends
     inbox.put(event("news", 1))
     waiting = asyncio.create_task(inbox.take())
     await asyncio.sleep(0.01)
-    inbox.end(1)
+    inbox.end()
     assert await waiting is None
 
 
