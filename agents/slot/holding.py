@@ -90,10 +90,7 @@ class Holding:
             self._hold.put(begun, begun.provider, send.kind, now=now.s, wait_s=wait_s, most=most)
             self._has_changed()
             return None
-        outcome = self._withheld(send, now)
-        if outcome is None and shut:
-            outcome = outcomes.shut_out(send, "shut to this slot", now.at, self._settings)
-        self._conclude(begun, outcome or self._sent_back(begun, now, ahead))
+        self._conclude(begun, self._closed(begun, now) or self._sent_back(begun, now, ahead))
         return None
 
     def taken(self, granted: Granted) -> None:
@@ -148,12 +145,19 @@ class Holding:
         limits = self._shaper.limits
         for how, provider, begun in self._hold.leave(now.s, lambda provider: limits.wait_s(provider, now)):
             if how == "late":
-                outcome = self._withheld(begun.send, now) or self._sent_back(begun, now, 0)
+                outcome = self._closed(begun, now) or self._sent_back(begun, now, 0)
                 self._conclude(begun, outcome)
                 continue
             granted = Granted(begun=begun, turn=limits.begin(provider, now))
             self._granted[id(granted)] = granted
             self._inbox.first_of_lane(granted)
+
+    def _closed(self, begun: Begun, now: Moment) -> Outcome | None:
+        """Why it need not wait: it may not go at all, or its provider takes nothing from this slot."""
+        outcome = self._withheld(begun.send, now)
+        if outcome is None and self._shaper.limits.closed_until(begun.provider, now) is not None:
+            return outcomes.shut_out(begun.send, "shut to this slot", now.at, self._settings)
+        return outcome
 
     def _sent_back(self, begun: Begun, now: Moment, ahead: int) -> Outcome:
         limits = self._shaper.limits

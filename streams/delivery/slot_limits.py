@@ -7,6 +7,7 @@
    again, so that who reads it knows that it still holds.
 """
 
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -138,12 +139,13 @@ class SlotLimits:
         """In how many seconds a mail that comes back now may go, behind those that were sent back before.
 
         Whose place is later than `most_s` comes back in the second half of that: they all at once would be a burst.
+        What waits for an attempt to end waits as long as nobody knows: that is no time, for it or for those behind it.
         """
         known = self._at(provider, now)
         rate = known.limiter.rate()
         wait_s = known.limiter.wait_s(now.s, day=now.day)
         each_s = 0.0 if rate is None else 1 / rate
-        first_s = min(wait_s, most_s) + ahead * each_s
+        first_s = (0.0 if wait_s == math.inf else min(wait_s, most_s)) + ahead * each_s
         known.parked_at = max(now.s + first_s, known.parked_at + each_s)
         place_s = known.parked_at - now.s
         return place_s if place_s <= most_s else most_s / 2 + place_s % (most_s / 2)
@@ -153,7 +155,7 @@ class SlotLimits:
         limiter = self._at(provider, now).limiter
         rate = limiter.rate()
         wait_s = limiter.wait_s(now.s, day=now.day)
-        return (0.0 if wait_s == float("inf") else wait_s) + (0.0 if rate is None else ahead / rate)
+        return (0.0 if wait_s == math.inf else wait_s) + (0.0 if rate is None else ahead / rate)
 
     def is_rated(self, provider: str, now: Moment) -> bool:
         """Whether it takes so many a second, and not as many as its connections carry."""
@@ -273,7 +275,9 @@ def reply_of(outcome: Outcome | None) -> Reply:
     """What an attempt's outcome says of the receiver's door."""
     if outcome is None or outcome.delivery.smtp_code is None or outcome.delivery.class_ in _CLOSED:
         return "none"
-    return "throttled" if outcome.delivery.class_ == "throttled" else "open"
+    # RFC 3463 3.3: X.2.X is of the mailbox.  Gmail says 4.2.1 of a person who gets mail too fast, and 4.7.28 of us.
+    of_mailbox = outcome.delivery.enhanced_code[1:].startswith(".2.")
+    return "throttled" if outcome.delivery.class_ == "throttled" and not of_mailbox else "open"
 
 
 def _same(told: Condition, now: Condition) -> bool:

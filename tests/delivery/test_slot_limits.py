@@ -27,7 +27,16 @@ def at(s: float) -> Moment:
 def outcome(code: int | None, class_: str, text: str = "") -> Outcome:
     """What became of an attempt."""
     disposition = "accepted" if class_ == "accepted" else "soft"
-    result = Result(disposition=disposition, class_=class_, smtp_code=code, reply=text, stage="mail", via="")
+    enhanced = text.partition(" ")[0]
+    result = Result(
+        disposition=disposition,
+        class_=class_,
+        smtp_code=code,
+        enhanced=enhanced,
+        reply=text,
+        stage="mail",
+        via="",
+    )
     one = msgspec.structs.replace(send(), expire_at=BEGIN + timedelta(days=1))
     return concluded(one, result, BEGIN, SETTINGS, jitter=0.0)
 
@@ -55,6 +64,7 @@ def test_an_outcome_says_of_the_door_what_the_receiver_said() -> None:
     assert reply_of(TAKEN) == "open"
     assert reply_of(outcome(452, "mailbox_full")) == "open"
     assert reply_of(SLOWER) == "throttled"
+    assert reply_of(outcome(450, "throttled", "4.2.1 The user is receiving mail at a rate that …")) == "open"
     assert reply_of(outcome(554, "policy")) == "none"
     assert reply_of(outcome(None, "timeout")) == "none"
     assert reply_of(None) == "none"
@@ -157,6 +167,19 @@ def test_who_goes_back_gets_a_place_of_its_own() -> None:
     late = [slot.place_s("gmail", at(0.1), ahead=20, most_s=60) for _ in range(1000)][200:]
     assert 30 <= min(late) < 31 and 59 < max(late) <= 60
     assert max(sum(second <= one < second + 1 for one in late) for second in range(30, 60)) <= 2 * len(late) / 30
+
+
+def test_who_waits_for_an_attempts_end_comes_back_soon_and_puts_nobody_behind_it_off() -> None:
+    """After a throttled reply one message asks: until it is answered nobody knows a place, and that is not the last."""
+    slot = limits()
+    for number in range(20):
+        one_goes(slot, "gmail", number / 2, came_to=TAKEN)
+    one_goes(slot, "gmail", 10, came_to=SLOWER)
+    asks = slot.begin("gmail", at(13))
+    assert slot.wait_s("gmail", at(13.1)) == math.inf
+    assert slot.place_s("gmail", at(13.1), ahead=5, most_s=600) < 10
+    slot.end(asks, TAKEN, at(13.2))
+    assert slot.place_s("gmail", at(13.3), ahead=0, most_s=600) < 10
 
 
 def test_providers_that_did_nothing_lately_are_forgotten() -> None:
