@@ -42,7 +42,7 @@ SHUT: Final = 6
 # Seconds; doubled each time up to the hour that block lists of rates are known to last.
 BLOCKED_S: Final = 300.0
 MAX_BLOCKED_S: Final = 3600.0
-# What a blocked one begins with again: the least part of its weight that a slot with any trouble keeps.
+# What a blocked one begins with again: three doublings below what it took before.
 AGAIN: Final = 1 / 8
 # Without a configured limit: the learned one is over when so much more went than when it was throttled first.
 OVER: Final = 2.0

@@ -6,7 +6,7 @@
    with `slow_to` slows the sender and CONTROL's capacity; it stops nothing.
 2. A warming IP has a weight and an allowance for each provider and day.  Before CONTROL's first word it has those of
    the first day; until today's word the allowance that this can't fall short of, one stage below the last.
-3. A condition lowers the weight to 1/2, 1/4 or 1/8 where the IP may send that part of its limit.  In steps, so that
+3. A condition lowers the weight to 1/2, 1/4 … 1/64 where the IP may send that part of its limit.  In steps, so that
    weights change rarely: each change adds one send to what a window of deals may deviate (streams.spread.dealing).
 
 0 is left out.  `changes_at` says when time alone makes another answer.
@@ -23,7 +23,9 @@ from streams.spread.warmup import UNKNOWN_VOLUME_WEIGHT, allowance_of
 Target = Literal["campaign", "slot", "tenant"]
 
 # Each is taken down to the middle between it and the next: a rate that wavers by a tenth moves no weight.
-STEPS: Final = ((0.75, 1.0), (0.375, 0.5), (0.1875, 0.25), (0.0, 0.125))
+# Down to 1/64: the tightest IP for its share bounds its whole pool at the provider (choice 14), and of sixteen at 50 a
+# second one that takes 0.5 leaves the pool 480 by its 1/64, where by 1/8 it would leave it 60.
+STEPS: Final = (*((0.75 / 2**step, 1 / 2**step) for step in range(6)), (0.0, 1 / 64))
 # A sender tells a condition that is not good each 30 s: after three it missed, nothing is known any more.
 CONDITION_S: Final = 90.0
 _FRESH: Final = timedelta(seconds=CONDITION_S)
