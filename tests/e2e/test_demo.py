@@ -24,6 +24,7 @@ CHECKS: Final = {
     *(f"conservation {campaign}" for campaign in CAMPAIGNS),
     "events in Kafka as planned",
     "outcomes as planned",
+    "weights that nothing explains",
     "spread in any window",
     "retries from another IP",
     "dead letters",

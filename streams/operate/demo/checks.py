@@ -7,6 +7,7 @@ compared, or what is wrong.
 import random
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from itertools import groupby
 from typing import Final
 
 from schemas.events import Send
@@ -14,8 +15,9 @@ from streams.operate.demo import scene
 from streams.operate.demo.evidence import Evidence, Place
 from streams.operate.demo.plan import Plan
 from streams.operate.demo.signatures import Verified
+from streams.operate.proof import weights
 from streams.operate.proof.checks import Check, at_most
-from streams.spread.check import WINDOW_BOUND, worst_window_deviation
+from streams.spread.check import WINDOW_BOUND, Segment, window_deviations, worst_window_deviation
 
 # Differences that a note names.
 _NAMED: Final = 3
@@ -29,7 +31,7 @@ def of_evidence(plan: Plan, evidence: Evidence) -> list[Check]:
         *_conservation(evidence),
         _asked(plan, evidence),
         _outcomes(plan, evidence),
-        _spread(evidence),
+        *_spread(evidence),
         _own_slot(evidence),
         _dead_letters(plan, evidence),
         _warehouse(evidence),
@@ -93,11 +95,14 @@ def _outcomes(plan: Plan, evidence: Evidence) -> Check:
     return at_most("outcomes as planned", wrong.total(), 0, note)
 
 
-def _spread(evidence: Evidence) -> Check:
+def _spread(evidence: Evidence) -> Iterator[Check]:
     groups = dealt(evidence)
-    worst = max((deviation(sends) for sends in groups.values()), default=0.0)
+    versions = {send.weights_version for sends in groups.values() for send in sends}
+    unknown = len(versions) - len(weights.named(versions, declared()))
+    note = f"{len(versions)} sets of weights: as declared, or with IPs left out or at a half, a quarter, an eighth"
+    yield at_most("weights that nothing explains", unknown, 0, note)
     note = f"{len(groups):,} sequences; IPs drawn at random: {shuffled(groups):.1f}"
-    return at_most("spread in any window", round(worst, 3), WINDOW_BOUND, note)
+    yield at_most("spread in any window", round(deviation(groups), 3), WINDOW_BOUND, note)
 
 
 def dealt(evidence: Evidence) -> dict[Group, list[Send]]:
@@ -114,20 +119,35 @@ def dealt(evidence: Evidence) -> dict[Group, list[Send]]:
     return groups
 
 
-def deviation(sends: list[Send]) -> float:
-    """How far any window of these strays from the IPs' shares."""
-    return worst_window_deviation([send.slot for send in sends], _weights())
+def deviation(groups: dict[Group, list[Send]]) -> float:
+    """How far any window of any of these strays from the IPs' shares, less one for each change of weights in it.
+
+    Each deal counts against the shares that its version of the weights names; what names none, against those declared.
+    """
+    known = weights.named({send.weights_version for sends in groups.values() for send in sends}, declared())
+    worst = 0.0
+    for sends in groups.values():
+        segments = [
+            Segment([send.slot for send in run], known.get(version, declared()))
+            for version, run in groupby(sends, key=lambda send: send.weights_version)
+        ]
+        between = max(max(window_deviations([one]).values()) for one in segments)
+        over = max(window_deviations(segments).values()) - (len(segments) - 1)
+        worst = max(worst, between, over)
+    return worst
 
 
 def shuffled(groups: dict[Group, list[Send]]) -> float:
     """The same for IPs drawn at random: what the bound is worth."""
     chance = random.Random(0)  # noqa: S311  # a comparison, not a secret
-    slots, weights = list(_weights()), _weights()
-    drawn = (worst_window_deviation(chance.choices(slots, k=len(sends)), weights) for sends in groups.values())
+    shares = declared()
+    slots = list(shares)
+    drawn = (worst_window_deviation(chance.choices(slots, k=len(sends)), shares) for sends in groups.values())
     return max(drawn, default=0.0)
 
 
-def _weights() -> dict[int, float]:
+def declared() -> dict[int, float]:
+    """The IPs and their weights, as upstream declared them."""
     return {slot.slot: slot.weight for slot in scene.egress()}
 
 

@@ -46,7 +46,7 @@ def _spread(found: Demonstrated) -> RenderableType:
     providers = sorted({provider for _, _, provider in groups})
     dealt = Counter((send.provider, send.slot) for sends in groups.values() for send in sends)
     worst = {
-        provider: max(checks.deviation(sends) for (_, _, name), sends in groups.items() if name == provider)
+        provider: checks.deviation({group: sends for group, sends in groups.items() if group[2] == provider})
         for provider in providers
     }
     table = tables.titled("Mail dealt to each IP, by provider")

@@ -14,7 +14,7 @@ from streams.operate.demo import checks, figures, plan, scene
 from streams.operate.demo.evidence import Asked, Evidence, Place
 from streams.operate.demo.plan import PlannedEvent
 from streams.operate.demo.signatures import Verified
-from streams.spread.dealing import Dealer
+from streams.spread.dealing import Dealer, weights_version
 
 AT = datetime(2026, 11, 24, tzinfo=UTC)
 PLAN = plan.make(plan.LEAST, seed=1, at=AT)
@@ -53,8 +53,9 @@ def send(event: PlannedEvent, slot: int) -> Send:
         send_id=send_id(event), tenant=tenant, campaign_id=campaign, kind=event.kind, recipient_id="r",
         to=Destination(address="a@docomo.example"), variables={}, content="", created_at=AT,
         queued_at=AT + timedelta(seconds=event.number), deal=1, attempt=0, pool="shared", slot=slot,
-        gate_partition=0, weights_version=7, turn=event.number + 1, due=AT, expire_at=AT, provider="docomo",
-        on_uncertain="hold", cap_class=None, source_topic=topic, source_partition=partition, source_offset=offset,
+        gate_partition=0, weights_version=weights_version(WEIGHTS), turn=event.number + 1, due=AT, expire_at=AT,
+        provider="docomo", on_uncertain="hold", cap_class=None,
+        source_topic=topic, source_partition=partition, source_offset=offset,
     )  # fmt: skip
 
 
@@ -126,6 +127,25 @@ def test_random_dealing_is_seen() -> None:
     chance = random.Random(1)  # a test's dice
     drawn = tuple(msgspec.structs.replace(one, slot=chance.randrange(scene.SLOTS)) for one in FLAWLESS.sends)
     assert failed(sends=drawn) == ["spread in any window"]
+
+
+def test_an_ip_that_is_left_out_for_a_while_changes_the_shares() -> None:
+    """Its sender stood still: no share is what was declared, and the spread holds by the weights of the moment."""
+    dealer, part = Dealer("test", WEIGHTS), len(FLAWLESS.sends) // 3
+    held = WEIGHTS[:2] + WEIGHTS[4:]
+    sends = []
+    for number, one in enumerate(FLAWLESS.sends):
+        slot = dealer.deal(held if part <= number < 2 * part else WEIGHTS)
+        sends.append(msgspec.structs.replace(one, slot=slot, weights_version=dealer.version))
+    assert failed(sends=tuple(sends)) == []
+    as_declared = tuple(msgspec.structs.replace(one, weights_version=weights_version(WEIGHTS)) for one in sends)
+    assert failed(sends=as_declared) == ["spread in any window"]
+
+
+def test_weights_that_nothing_explains_are_seen() -> None:
+    """A version that is neither as declared nor with IPs left out or lowered."""
+    strange = tuple(msgspec.structs.replace(one, weights_version=1) for one in FLAWLESS.sends)
+    assert failed(sends=strange) == ["weights that nothing explains"]
 
 
 def test_a_retry_from_another_ip_is_seen() -> None:
