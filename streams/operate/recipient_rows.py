@@ -14,7 +14,9 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from schemas import ids
 from schemas.events import Campaign, Recipient
+from streams.compose.addresses import wire_address
 from streams.compose.language import FUNCTIONS
+from streams.gate.window import zone
 from streams.operate.csv_rows import Row
 from streams.operate.errors import UsageFault
 
@@ -88,8 +90,12 @@ def build_recipient(row: Row, assigned: Mapping[str, str], campaign: Campaign) -
         raise BadRowError("address is empty")
     try:
         ids.canonical_address(address)
+        if campaign.channel == "mail":
+            wire_address(address)
     except ValueError as error:
         raise BadRowError(f"address: {error}") from None
+    if timezone is not None and zone(timezone) is None:
+        raise BadRowError(f"timezone {timezone!r}: expected an IANA time zone, such as Asia/Tokyo")
     if campaign.kind == "transactional" and dedup_key is None:
         raise BadRowError("dedup_key is empty: transactional mail needs one")
     event = {

@@ -93,6 +93,8 @@ def test_a_row_becomes_an_event_of_the_campaign() -> None:
         ({"id": "u1", "email": " "}, "address is empty"),
         ({"id": "u1", "email": "secret-person"}, "local-part@domain"),
         ({"id": "u\x001", "email": "a@b.example"}, "recipient_id: "),
+        ({"id": "u1", "email": "secret-person@b.example\r\nBcc: x"}, "address: the domain is no host name"),
+        ({"id": "u1", "email": "secret-person@b.example\0"}, "address: the domain is no host name"),
     ],
 )
 def test_a_bad_row_names_the_field_and_not_the_address(cells: dict[str, str], words: str) -> None:
@@ -100,6 +102,13 @@ def test_a_bad_row_names_the_field_and_not_the_address(cells: dict[str, str], wo
     with pytest.raises(BadRowError, match=words) as caught:
         build_recipient(row(**cells), assign_columns(["id", "email"], {}), campaign())
     assert "secret-person" not in str(caught.value)
+
+
+def test_a_time_zone_that_is_none_is_a_bad_row() -> None:
+    """The gate would end that mail `invalid`; here the row can still be mended."""
+    assigned = assign_columns(["id", "email", "timezone"], {})
+    with pytest.raises(BadRowError, match="timezone 'Mars/Phobos': expected an IANA time zone"):
+        build_recipient(row(id="u1", email="a@b.example", timezone="Mars/Phobos"), assigned, campaign())
 
 
 def test_transactional_mail_needs_its_key() -> None:
