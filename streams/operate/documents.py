@@ -7,6 +7,7 @@
 """
 
 import difflib
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,8 +18,11 @@ import msgspec
 from schemas.events import Campaign, Egress, Tenant
 from streams.operate.document_checks import egress_problems, tenant_problems, unread
 from streams.operate.errors import DocumentFault
+from streams.operate.field_meaning import meaning
 
 _SHOWN: Final = 60  # characters of a wrong value that an error repeats
+_STEP: Final = re.compile(r"\.([^.[]+)|\[([^]]*)\]")  # of a path in msgspec's words; `[...]` is a key of a dict
+_FORM: Final = ("Invalid enum value", "Expected `str` matching regex")  # msgspec's words that help nobody
 _FILE_FIELDS: Final = {"html_file": "html", "text_file": "text"}
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -73,7 +77,7 @@ def problems_of(kind: type[msgspec.Struct], data: Mapping[str, Any]) -> list[str
         try:
             problems += unread(data[name], msgspec.convert(data[name], field.type), name)
         except msgspec.ValidationError as error:
-            problems.append(_words(name, data[name], str(error)))
+            problems.append(_words(kind, name, data[name], str(error)))
     return problems
 
 
@@ -111,14 +115,20 @@ def _inline(path: Path, data: dict[str, Any], name: str) -> list[str]:
     return []
 
 
-def _words(name: str, value: Any, error: str) -> str:
-    """`from.address: …` out of msgspec's `… - at `$.address``, with the value where it is short enough to tell."""
+def _words(kind: type[msgspec.Struct], name: str, value: Any, error: str) -> str:
+    """`from.address = …: …` out of msgspec's `… - at `$.address``, with the value where it is short enough to tell."""
     reason, _, where = error.partition(" - at `$")
-    path = name + where.rstrip("`").replace("[...]", "[]")
+    path = where.rstrip("`")
+    steps = [key or index for key, index in _STEP.findall(path)]
+    if reason.startswith(_FORM) and (wanted := meaning(kind, (name, *steps))):
+        reason = f"expected {wanted}"
+    named = (name + path).replace("[...]", "[]")
+    if "..." in steps:  # a key of a dict, which is not said
+        return f"{named}: {reason}"
+    for step in steps:
+        value = value[int(step)] if isinstance(value, list) else value[step]
     shown = repr(value)
-    if where or len(shown) > _SHOWN:
-        return f"{path}: {reason}"
-    return f"{path} = {shown}: {reason}"
+    return f"{named}: {reason}" if len(shown) > _SHOWN else f"{named} = {shown}: {reason}"
 
 
 def _near(name: str, fields: Mapping[str, Any]) -> str:

@@ -66,6 +66,16 @@ def test_every_wrong_field_is_named_at_once(tmp_path: Path) -> None:
             r"unknown field 'window\.outsde' \(did you mean 'outside'\?\)",
         ),
         (("name = ", "nam = "), r"unknown field 'from\.nam'"),
+        (
+            ('"marketing"', '"marketing"\nwindow = {opens = "25:00", closes = "21:00"}'),
+            r"window\.opens = '25:00': expected HH:MM",
+        ),
+        (('"marketing"', '"promo"'), "kind = 'promo': expected one of marketing, transactional"),
+        (('"marketing"', '"marketing"\nheaders = {A = 5}'), r"headers\[\]: Expected `str`"),
+        (
+            ('"marketing"', '"marketing"\nwindow = {opens = "08:00", closes = "21:00", days = [0, 7]}'),
+            r"window\.days\[1\] = 7: ",
+        ),
     ],
 )
 def test_a_wrong_campaign_is_refused_by_name(tmp_path: Path, change: tuple[str, str], words: str) -> None:
