@@ -99,7 +99,7 @@ def _spread(evidence: Evidence) -> Iterator[Check]:
     groups = dealt(evidence)
     versions = {send.weights_version for sends in groups.values() for send in sends}
     unknown = len(versions) - len(weights.named(versions, declared()))
-    note = f"{len(versions)} sets of weights: as declared, or with IPs left out or at a half, a quarter, an eighth"
+    note = f"{len(versions)} sets of weights: as declared, or with IPs left out or lowered"
     yield at_most("weights that nothing explains", unknown, 0, note)
     note = f"{len(groups):,} sequences; IPs drawn at random: {shuffled(groups):.1f}"
     yield at_most("spread in any window", round(deviation(groups), 3), WINDOW_BOUND, note)

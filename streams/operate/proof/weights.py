@@ -1,7 +1,7 @@
 """Which weights a version of them names, found from what was declared and what may happen to an IP on the way.
 
 A send names its weights by a hash (`streams.spread.dealing.weights_version`).  IPs that are held, blocked or drained
-are left out, those that a provider throttles have a half, a quarter or an eighth of their weight: so all that a run's
+are left out, those that a provider throttles have a half of their weight, a quarter, and so on: so all that a run's
 weights can be is known beforehand, and each version is one of them or a fault.
 """
 
@@ -11,10 +11,10 @@ from typing import Final
 
 from streams.spread.dealing import weights_version
 
-# What an IP may have of its weight; 0 is left out.
-FACTORS: Final = (0.0, 0.5, 0.25, 0.125)
-# Tried at most: all there are of 8 IPs, some seconds; those with few IPs that are not as declared come first.
-_TRIED: Final = 400_000
+# What a throttled IP may have of its weight.
+FACTORS: Final = (1 / 2, 1 / 4, 1 / 8, 1 / 16, 1 / 32, 1 / 64)
+# Tried at most, some seconds: of 8 IPs all with up to three throttled, and any of the others left out.
+_TRIED: Final = 500_000
 
 Weights = Mapping[int, float]
 
@@ -26,7 +26,7 @@ def named(versions: Iterable[int], declared: Weights) -> dict[int, Weights]:
     for weights in islice(_possible(declared), _TRIED):
         if not missing:
             break
-        version = weights_version(tuple(sorted(weights.items())))
+        version = weights_version(tuple(weights.items()))
         if version in missing:
             missing.remove(version)
             found[version] = weights
@@ -34,13 +34,15 @@ def named(versions: Iterable[int], declared: Weights) -> dict[int, Weights]:
 
 
 def _possible(declared: Weights) -> Iterator[Weights]:
-    """As declared first, then with ever more IPs that are not."""
-    for count in range(len(declared) + 1):
-        for slots in combinations(declared, count):
-            for factors in product(FACTORS, repeat=count):
-                weights = dict(declared)
-                for slot, factor in zip(slots, factors, strict=True):
-                    weights[slot] *= factor
-                left = {slot: weight for slot, weight in weights.items() if weight > 0}
-                if left:
-                    yield left
+    """As declared first, then with ever more IPs that are not: few are throttled at a time, any may be left out."""
+    slots = sorted(declared)
+    for throttled in range(len(slots) + 1):
+        for left_out in range(len(slots) + 1 - throttled):
+            for lowered in combinations(slots, throttled):
+                others = [slot for slot in slots if slot not in lowered]
+                for gone in combinations(others, left_out):
+                    for factors in product(FACTORS, repeat=throttled):
+                        part = dict(zip(lowered, factors, strict=True))
+                        weights = {slot: declared[slot] * part.get(slot, 1.0) for slot in slots if slot not in gone}
+                        if weights:
+                            yield weights
