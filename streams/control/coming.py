@@ -31,6 +31,6 @@ def waiting(demands: Iterable[Demand], paces: Mapping[str, float], *, now: datet
     left_s = max((ends - now).total_seconds(), 0.0)
     for campaign, number in paced.items():
         tenant = campaign.partition(":")[0]
-        stays = number - min(number, int(paces.get(campaign, 0.0) * left_s))
+        stays = number - int(min(number, paces.get(campaign, 0.0) * left_s))
         tenants[tenant] = max(tenants[tenant] - stays, 0)
     return Waiting(tenants=+tenants, providers=+providers)

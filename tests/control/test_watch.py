@@ -157,6 +157,12 @@ def test_what_is_coming_is_what_fresh_demands_say() -> None:
     assert found.tenants == {"acme": 2_000 - 1_800 + 360, "sakura": 10}
 
 
+def test_a_pace_beyond_all_measure_stops_no_watch() -> None:
+    """All that waits of such a campaign comes within the hour."""
+    demand = Demand(gate_partition=0, at=NOW, tenants={"acme": 5}, paces={"acme:autumn": 5})
+    assert waiting([demand], {"acme:autumn": 1e308}, now=NOW, ends=NOW + HOUR).tenants == {"acme": 5}
+
+
 def test_a_republished_campaign_does_not_undo_a_pause() -> None:
     """Upstream says its campaign again, running: it stays paused until the control is over, then runs by itself."""
     automation = Automation([a_rule(scope="campaign", action="pause_campaign")])
