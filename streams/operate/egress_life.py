@@ -27,6 +27,8 @@ from streams.spread.weights import standing
 from streams.views import World
 
 _LISTED: Final = 5
+# A suspension for longer is one without an end, and a date beyond the calendar is none.
+LONGEST: Final = timedelta(days=366)
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -152,6 +154,8 @@ def suspend(
     egress = known_slot(read_world(settings, EGRESS), name)
     if provider is not None:
         check_provider(settings, provider)
+    if span is not None and span > LONGEST:
+        raise UsageFault(f"--for: at most {LONGEST.days} days; without it the IP is suspended until it is resumed")
     control = Control(
         target="slot",
         key=str(egress.slot),

@@ -79,12 +79,10 @@ def _table() -> dict[str, float]:
 
 def allowance_of(plan: Warmup, stage: int) -> int:
     """Mails to one provider on a day with so many good days behind it."""
-    found = float(plan.initial_per_day)
-    for _ in range(stage):
-        found *= plan.factor
-        if found >= LARGEST:
-            return LARGEST
-    return int(found)
+    try:
+        return int(min(LARGEST, plan.initial_per_day * plan.factor**stage))
+    except OverflowError:
+        return LARGEST
 
 
 def judged(figures: DayFigures, allowed: int, terms: WarmupTerms) -> Judgement:

@@ -172,7 +172,7 @@ class WarmupLedger:
             provider=provider,
             warm=tuple(one for one in pooled if one.warmup is None),
             warming=warming,
-            said={one.slot: word for one in warming if (word := self._word(one, provider)) is not None},
+            said={one.slot: word for one in warming if (word := self._word(one, provider, now)) is not None},
             volumes=self._volumes,
             now=now,
         )
@@ -186,20 +186,29 @@ class WarmupLedger:
 
     def _lacks(self, egress: Egress, provider: str, now: datetime) -> bool:
         """Whether today's word is to be said now."""
-        word = self._word(egress, provider)
+        word = self._word(egress, provider, now)
         if word is None:
             return True
-        if word.stage is None or word.day >= day_of(now):
+        if word.stage is None or word.day == day_of(now):
             return False
         return now >= next_day(now) - timedelta(days=1) + timedelta(seconds=JUDGED_AFTER_S)
 
-    def _word(self, egress: Egress, provider: str) -> WarmupDay | None:
-        """The last word of the slot's present warm-up."""
-        place = ids.slot_provider_key(egress.slot, provider)
-        found = [one for one in (self._said.get(place), self._warmups.get(place)) if one is not None]
-        last = max(found, key=lambda one: one.at, default=None)
-        plan = egress.warmup
-        return None if last is None or plan is None or last.at < plan.started_at else last
+    def _word(self, egress: Egress, provider: str, now: datetime) -> WarmupDay | None:
+        """The last word of the slot's present warm-up; one of a day that is not yet, or of none, is no word."""
+        place, plan = ids.slot_provider_key(egress.slot, provider), egress.warmup
+        found = [
+            one
+            for one in (self._said.get(place), self._warmups.get(place))
+            if one is not None and plan is not None and one.at >= plan.started_at and _is_past(one.day, now)
+        ]
+        return max(found, key=lambda one: one.at, default=None)
+
+
+def _is_past(day: str, now: datetime) -> bool:
+    try:
+        return date.fromisoformat(day) <= date.fromisoformat(day_of(now))
+    except ValueError:  # of the form of a day, such as 2026-02-31
+        return False
 
 
 def _warms(egress: Egress, now: datetime) -> bool:

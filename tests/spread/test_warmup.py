@@ -28,6 +28,8 @@ def test_each_good_day_multiplies_the_allowance() -> None:
     """50, 75, 112 … and never more than anybody sends."""
     assert [allowance_of(PLAN, stage) for stage in range(6)] == [50, 75, 112, 168, 253, 379]
     assert allowance_of(PLAN, 10_000) == LARGEST
+    slow = Warmup(started_at=PLAN.started_at, factor=1.0 + 1e-12)
+    assert allowance_of(slow, 10**15) == LARGEST, "at once, however many steps"
 
 
 @pytest.mark.parametrize(

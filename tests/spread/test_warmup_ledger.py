@@ -194,3 +194,15 @@ def test_two_that_warm_up_share_out_what_the_day_brings() -> None:
     everybody = 2 + weights[2] + 2 * weights[3]
     assert 1_000 * weights[2] / everybody == pytest.approx(50)
     assert 1_000 * 2 * weights[3] / everybody == pytest.approx(100)
+
+
+def test_a_word_of_the_future_or_of_no_day_at_all_is_no_word() -> None:
+    """A clock that ran ahead and was put right, a record that somebody made: the warm-up begins anew, and goes on."""
+    book = Book()
+    for day in ("2031-01-01", "2026-02-31"):
+        book.restarted()
+        word = {"slot": 2, "provider": "gmail", "day": day, "stage": 9, "allowance": 1_000, "weight": 1.0}
+        book.say("warmups", "2/gmail", word | {"reason": "t", "at": START + timedelta(days=1)})
+        found = book.gmail(START)
+        assert (found.stage, found.allowance, found.day) == (0, 50, "2026-12-01")
+        assert book.due(START + timedelta(seconds=1)) == [], "once"

@@ -109,6 +109,7 @@ def test_a_suspension_is_for_a_while_and_for_whom_it_says(settings: Settings) ->
     resumed = json.loads(done(settings, "egress", "resume", "0", "--json"))
     assert len(resumed["lifted"]) == 1 and "docomo by automation:blocked-ip" in resumed["still"][0]
     assert "did you mean gmail?" in refused(settings, 1, "egress", "suspend", "0", "--provider", "gmial")
+    assert "at most 366 days" in refused(settings, 2, "egress", "suspend", "0", "--for", "999999d")
     assert "--for soon: expected a number" in refused(settings, 2, "egress", "suspend", "0", "--for", "soon")
 
 

@@ -97,7 +97,7 @@ def _strange(passed: Passed) -> Iterator[str]:
         place, name = (word.slot, word.provider), f"IP {word.slot} at {word.provider}, {word.day}"
         if word.allowance is None or word.stage is None:
             continue
-        if word.allowance != int(_power(passed.plan, word.stage)):
+        if abs(word.allowance - _power(passed.plan, word.stage)) > 1:  # it is rounded down
             yield f"{name}: {word.allowance} at stage {word.stage}"
         last = before.get(place)
         if (last is None and word.stage) or (last is not None and abs(word.stage - last) > 1):
