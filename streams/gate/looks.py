@@ -14,6 +14,9 @@ SPACE: Final = timedelta(milliseconds=100)
 SPACE_A_LINE: Final = timedelta(microseconds=100)
 # The world changes without an event of ours: a pause ends, a lease comes, a campaign is compiled.
 LONGEST: Final = timedelta(milliseconds=250)
+# However many lines there are: a pause or a cancellation is seen within 10 s.  Upstream can make a line of each mail,
+# by campaigns that nobody knows; 20,000 in a partition, looked at each 250 ms, would leave it no time for anything else.
+MOST: Final = timedelta(seconds=5)
 
 
 class Looks:
@@ -30,8 +33,8 @@ class Looks:
 
     def looked(self, now: datetime, wakes: datetime | None, *, lines: int = 0) -> None:
         """It was looked, at so many lines; `wakes`: when there is something to do next; None: nothing waits."""
-        latest = now + LONGEST
-        self._last, self._space = now, SPACE + lines * SPACE_A_LINE
+        self._last, self._space = now, min(MOST, SPACE + lines * SPACE_A_LINE)
+        latest = now + max(LONGEST, self._space)
         self._again = latest if wakes is None else min(latest, max(wakes, now + self._space))
 
     def at_once(self) -> None:

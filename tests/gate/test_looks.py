@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from streams.gate.looks import LONGEST, SPACE, Looks
+from streams.gate.looks import LONGEST, MOST, SPACE, Looks
 from tests.gate.builders import NOW
 
 MS = timedelta(milliseconds=1)
@@ -28,14 +28,16 @@ def test_what_wakes_is_looked_at_when_it_does_but_not_in_a_spin() -> None:
 
 
 def test_a_look_that_costs_more_is_taken_more_seldom() -> None:
-    """A thousand lines: five a second under credit, never fewer than when idle."""
+    """A thousand lines: five a second under credit; a hundred thousand that somebody made up: each five seconds."""
     looks = Looks()
     looks.looked(NOW, NOW, lines=1_000)
     assert looks.again == NOW + 200 * MS
     looks.came()
     assert looks.again == NOW + 200 * MS
-    looks.looked(NOW, NOW, lines=100_000)
-    assert looks.again == NOW + LONGEST
+    looks.looked(NOW, NOW, lines=20_000)
+    assert looks.again == NOW + 2_100 * MS
+    looks.looked(NOW, None, lines=100_000)
+    assert looks.again == NOW + MOST
 
 
 def test_what_comes_is_looked_at_within_a_space() -> None:
