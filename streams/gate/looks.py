@@ -15,7 +15,7 @@ SPACE_A_LINE: Final = timedelta(microseconds=100)
 # The world changes without an event of ours: a pause ends, a lease comes, a campaign is compiled.
 LONGEST: Final = timedelta(milliseconds=250)
 # However many lines there are: a pause or a cancellation is seen within 10 s.  Upstream can make a line of each mail,
-# by campaigns that nobody knows; 20,000 in a partition, looked at each 250 ms, would leave it no time for anything else.
+# by campaigns that nobody knows; 20,000 in a partition, looked at each 250 ms, would leave it time for nothing else.
 MOST: Final = timedelta(seconds=5)
 
 
