@@ -39,7 +39,10 @@ class Telling:
     async def run(self) -> None:
         """Until cancelled."""
         while True:
-            await self.tell()
+            try:
+                await self.tell()
+            except Exception:  # nobody awaits this: unheard, the dealers would hear of no limit any more
+                log.exception("conditions can't be told, tried again")
             await asyncio.sleep(EVERY_S)
 
     async def tell(self) -> None:
