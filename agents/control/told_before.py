@@ -22,7 +22,7 @@ def incidents(settings: Settings) -> list[Incident]:
     for record in read_all(settings, topics.INCIDENTS):
         try:
             found.append(msgspec.json.decode(record.value or b"", type=Incident))
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:  # a foreign record stops nothing
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:  # a foreign record stops nothing
             log.warning("an incident can't be read", offset=record.offset, error=str(error))
     return found
 
@@ -49,5 +49,5 @@ def _volumes(settings: Settings) -> Iterator[tuple[str, Volume | None]]:
     for record in read_all(settings, topics.VOLUMES):
         try:
             yield record.key, None if record.value is None else decode(record.value)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             log.warning("a volume can't be read", offset=record.offset, error=str(error))

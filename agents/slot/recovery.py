@@ -116,5 +116,5 @@ def _decoded(message: Message, slot: int) -> Iterator[tuple[int, Entry]]:
     """A record, unless it is none of ours: it is told, and changes nothing."""
     try:
         yield message.offset() or 0, decode(message.value() or b"")
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         log.warning("journal record not understood", slot=slot, offset=message.offset(), error=str(error))

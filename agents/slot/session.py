@@ -198,7 +198,7 @@ class Session:
         EVENTS.labels(lane).inc()
         try:
             send = _send.decode(message.value or b"")
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             self._saying.dead_letter(message, reason=MALFORMED, error=str(error))
             self._standing.done(message, lane, None)
             return

@@ -67,7 +67,7 @@ class Watch:
         """
         try:
             seen = decode(value or b"")
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             self.unreadable += 1
             return []
         self._volumes.add(seen, arrived_s)

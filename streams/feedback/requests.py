@@ -25,7 +25,7 @@ def entry_for(value: bytes, keys: SuppressionKeys) -> tuple[str, Suppression | N
     """
     try:
         request = _decoder.decode(value)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"suppression request: {error}") from error
     try:
         address = ids.address_id(request.address, keys.key, version=keys.version)

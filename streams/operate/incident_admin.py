@@ -63,7 +63,7 @@ def _all(settings: Settings) -> list[Incident]:
     for record in read_all(settings, INCIDENTS):
         try:
             incident = msgspec.json.decode(record.value or b"", type=Incident)
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             continue
         found[incident.incident_id] = incident
     return list(found.values())

@@ -102,7 +102,7 @@ class World:
             return
         try:
             event = decoder.decode(value)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise BadRecordError(topic, key, str(error)) from error
         expected = _key_of(event)
         if expected is not None and expected != key:

@@ -130,7 +130,7 @@ def rows(
     for record in records:
         try:
             good.append(decode(record.value or b""))
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             refused.append(Refused(record.offset, record.value, str(error)))
         else:
             offsets.append(record.offset)

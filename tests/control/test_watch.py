@@ -59,12 +59,12 @@ def test_a_blocked_ip_is_dealt_around_for_an_hour() -> None:
 
 
 def test_what_is_no_delivery_is_counted_and_stops_nothing() -> None:
-    """Bytes, another event, a tombstone, a time without a zone."""
+    """Bytes, another event, a tombstone, a time without a zone, brackets without end."""
     watch = a_watch()
     zoneless = b'{"tenant":"a","campaign_id":"c","provider":"gmail","type":"accepted","at":"2026-12-01T05:00:00"}'
-    for value in (b"\xff", b"{}", None, b'{"tenant": 3}', zoneless):
+    for value in (b"\xff", b"{}", None, b'{"tenant": 3}', zoneless, b'{"unknown":' + b"[" * 5_000):
         assert watch.take(value, NOW.timestamp()) == []
-    assert watch.unreadable == 5
+    assert watch.unreadable == 6
 
 
 def test_a_takeover_with_what_was_told_fires_nothing_and_counts_the_same() -> None:

@@ -4,10 +4,12 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from schemas import ids
 from schemas.events import Control
 from streams.spread.weights import Target
-from streams.views import World
+from streams.views import BadRecordError, World
 
 NOW = datetime(2026, 12, 1, 4, 0, tzinfo=UTC)
 
@@ -31,6 +33,20 @@ def test_an_edit_does_not_lend_its_version_to_the_words_before_it() -> None:
     assert world.content_version(taken) == ids.content_version(ids.campaign_shape(taken), None)
     assert world.content_version(edited) == ids.content_version(ids.campaign_shape(edited), None)
     assert world.content_version(taken) != world.content_version(edited)
+
+
+@pytest.mark.parametrize(
+    "topic",
+    ["tenants", "campaigns", "contents", "controls", "egress", "conditions", "leases", "demands", "warmups", "domains"],
+)
+def test_brackets_without_end_are_a_bad_record(topic: str) -> None:
+    """A few KB of them, in a field that nobody knows, are beyond a decoder's depth; the last good value stays."""
+    world = World()
+    world.apply("campaigns", "acme:autumn", _json(CAMPAIGN))
+    deep = _json(CAMPAIGN)[:-1] + b',"unknown":' + b"[" * 5_000 + b"]" * 5_000 + b"}"
+    with pytest.raises(BadRecordError):
+        world.apply(topic, "acme:autumn", deep)
+    assert world.campaigns["acme:autumn"].subject == "Hello"
 
 
 def test_a_slot_closed_while_the_pool_is_counted_stays_closed() -> None:

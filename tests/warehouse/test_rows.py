@@ -50,6 +50,7 @@ def test_columns_hold_what_the_events_said() -> None:
         (GOOD[:-5], "truncated"),
         (b"\xff\xfe", "malformed|invalid"),
         (b"[]", "Expected `object`, got `array`"),
+        (GOOD[:-1] + b',"unknown":' + b"[" * 5_000 + b"]" * 5_000 + b"}", "recursion"),
         (edited(type="eaten"), "type"),
         (edited(slot=70_000), "slot"),
         (edited(deal=-1), "deal"),
