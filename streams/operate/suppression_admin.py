@@ -4,6 +4,7 @@ A request names the raw address and goes to FEEDBACK; an entry that stands is na
 check needs the deployment's key.
 """
 
+import contextlib
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -67,7 +68,9 @@ def standing(settings: Settings, address: str, *, channel: str, now: datetime) -
         if record.value is None:
             entries.pop(record.key, None)
         else:
-            entries[record.key] = msgspec.json.decode(record.value, type=Suppression)
+            # As the workers do: the last good value stays.
+            with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+                entries[record.key] = msgspec.json.decode(record.value, type=Suppression)
     return address_id, [
         entry for entry in entries.values() if entry.channel == channel and (entry.until is None or now < entry.until)
     ]

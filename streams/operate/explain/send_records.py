@@ -4,6 +4,7 @@ The topics are read whole, since a send's partition is its slot, and its slot is
 each million of records.
 """
 
+import contextlib
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -37,18 +38,23 @@ def records(settings: Settings, send_id: str) -> Records:
         sends=tuple(
             send
             for topic in (SENDS_TRANSACTIONAL, SENDS_MARKETING)
-            for send in _of(send_id, (_SENDS.decode(value) for value in _naming(settings, topic, name)))
+            for send in _of(send_id, _read(_SENDS, _naming(settings, topic, name)))
         ),
-        intents=tuple(_of(send_id, map(_INTENTS.decode, intents))),
-        returns=tuple(
-            one for one in map(_RETURNS.decode, _naming(settings, RETURNS, name)) if one.send.send_id == send_id
-        ),
+        intents=tuple(_of(send_id, _read(_INTENTS, intents))),
+        returns=tuple(one for one in _read(_RETURNS, _naming(settings, RETURNS, name)) if one.send.send_id == send_id),
     )
 
 
 def _naming(settings: Settings, topic: Topic, name: bytes) -> Iterator[bytes]:
     """The values that hold the name somewhere; to decode them all would take ten times as long."""
     return (record.value for record in read_all(settings, topic) if record.value and name in record.value)
+
+
+def _read(decoder: msgspec.json.Decoder[Any], values: Iterator[bytes]) -> Iterator[Any]:
+    """What decodes; a record that does not is a dead letter of its reader's."""
+    for value in values:
+        with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            yield decoder.decode(value)
 
 
 def _of(send_id: str, found: Iterator[Any]) -> Iterator[Any]:
