@@ -12,6 +12,7 @@ from typing import Final
 from schemas.events import Volume
 from streams.control.figures import WIDTH, Figures
 from streams.control.rules import VolumeTerms
+from streams.control.seen import dated
 
 _DAY_S: Final = 86_400
 _DAY: Final = timedelta(days=1)
@@ -38,7 +39,7 @@ class History:
 
     def put(self, volume: Volume) -> None:
         """Take what was published; of spans of another length (the setting has changed since) nothing is kept."""
-        if volume.span_s != self._span_s:
+        if volume.span_s != self._span_s or not dated(volume.begins_at):
             return
         day, at = self._place(volume.begins_at)
         days = self._days.setdefault((volume.scope, volume.key), {})

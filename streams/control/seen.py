@@ -3,6 +3,7 @@
 msgspec skips what a struct does not name, so that most of a delivery's bytes are only walked over.
 """
 
+from datetime import datetime
 from typing import Final
 
 import msgspec
@@ -36,3 +37,12 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 _TRIED: Final = frozenset({"accepted", "bounced", "deferred", "uncertain"})
 decode: Final = msgspec.json.Decoder(Seen).decode
+
+# Between these years all sums of times and spans are dates; what lies outside is a broken clock.
+_FIRST_YEAR: Final = 2000
+_LAST_YEAR: Final = 2200
+
+
+def dated(at: datetime) -> bool:
+    """Whether it is a time that something can have happened at."""
+    return _FIRST_YEAR <= at.year <= _LAST_YEAR

@@ -18,7 +18,7 @@ from streams.control.firing import AUTHOR, Firing, told_by
 from streams.control.fuse import Fuse
 from streams.control.history import History
 from streams.control.loading import Terms
-from streams.control.seen import decode
+from streams.control.seen import dated, decode
 from streams.control.surge import Surges, Waiting
 from streams.control.volumes import Volumes, span_of
 
@@ -56,6 +56,8 @@ class Watch:
 
     def remember(self, incident: Incident) -> None:
         """What was told before is not told again."""
+        if not dated(incident.at):
+            return
         self._automation.remember(incident)
         self._fuse.remember(incident)
         self._surges.remember(incident, span_of(incident.at, self._terms.volumes))
@@ -68,6 +70,9 @@ class Watch:
         try:
             seen = decode(value or b"")
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            self.unreadable += 1
+            return []
+        if not dated(seen.at):
             self.unreadable += 1
             return []
         self._volumes.add(seen, arrived_s)

@@ -1,12 +1,13 @@
 """All of it together: deliveries in; firings, volumes and ended controls out; a takeover repeats nothing."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
+import pytest
 
 from schemas import ids
-from schemas.events import Control, Demand
+from schemas.events import Control, Demand, Volume
 from streams.control.automation import Automation
 from streams.control.coming import waiting
 from streams.control.firing import Firing
@@ -65,6 +66,25 @@ def test_what_is_no_delivery_is_counted_and_stops_nothing() -> None:
     for value in (b"\xff", b"{}", None, b'{"tenant": 3}', zoneless, b'{"unknown":' + b"[" * 5_000):
         assert watch.take(value, NOW.timestamp()) == []
     assert watch.unreadable == 6
+
+
+@pytest.mark.parametrize("at", ["9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00"])
+def test_a_time_at_the_calendars_end_stops_nothing(at: str) -> None:
+    """In a delivery, an incident or a volume it is a broken clock's: it is passed over, and what comes next counts."""
+    when = datetime.fromisoformat(at)
+    firing, history = blocked(), History(TERMS)
+    volume = Volume(
+        scope="tenant", key="acme", begins_at=when, span_s=3_600, attempts=1, accepted=1, bounced=0, deferred=0,
+        complained=0,
+    )  # fmt: skip
+    history.put(volume)
+    assert history.latest is None
+    watch = a_watch(history)
+    watch.remember(msgspec.structs.replace(firing.incident, at=when))
+    for _ in range(5):
+        assert watch.take(msgspec.json.encode(delivery(at=when, **BLOCK)), NOW.timestamp()) == []
+    assert watch.unreadable == 5
+    assert len([one for second in range(3) for one in fed(watch, second, **BLOCK)]) == 1
 
 
 def test_a_takeover_with_what_was_told_fires_nothing_and_counts_the_same() -> None:
