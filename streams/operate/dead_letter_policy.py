@@ -79,7 +79,10 @@ def _means(reason: str, letter: Letter) -> bool:
 def moment(text: str, now: datetime) -> datetime:
     """`2026-11-24T09:00:00+09:00`, or how long ago: `90m`, `12h`, `3d`.  Raises ValueError."""
     if text[:-1].isdecimal() and text[-1:] in _UNITS:
-        return now - timedelta(**{_UNITS[text[-1]]: int(text[:-1])})
+        try:
+            return now - timedelta(**{_UNITS[text[-1]]: int(text[:-1])})
+        except OverflowError:
+            raise ValueError("that is before all time") from None
     found = datetime.fromisoformat(text)
     if found.tzinfo is None:
         raise ValueError("it must say its time zone, such as Z or +09:00")
