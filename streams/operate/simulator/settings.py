@@ -5,6 +5,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+from streams.operate.simulator.doors import Doors
 from streams.operate.simulator.errors import BadSettingError
 
 _MAX_PORT = 65535
@@ -52,3 +53,4 @@ class SimulatorSettings:
             ipaddress.IPv4Address(self.mx_address)
         except ValueError as error:
             raise BadSettingError("mx_address", self.mx_address, "an IPv4 address") from error
+        Doors.read(self.pace, self.block, seed=self.seed)

@@ -9,6 +9,7 @@ from streams.delivery.replies import classify
 from streams.operate.simulator import read_log
 from streams.operate.simulator.doors import Doorkeeper, Doors
 from streams.operate.simulator.errors import BadSettingError
+from streams.operate.simulator.settings import SimulatorSettings
 from tests.operate.simulator.builders import send, simulator
 
 AT = datetime(2026, 11, 24, tzinfo=UTC)
@@ -59,6 +60,8 @@ def test_a_pace_that_is_none_says_so(text: str) -> None:
     """With its name and what it must be."""
     with pytest.raises(BadSettingError, match="pace"):
         Doors.read([text], [], seed=1)
+    with pytest.raises(BadSettingError, match="pace"):  # before anything listens: the command's exit code is 2
+        SimulatorSettings(pace=(text,))
 
 
 async def test_over_the_wire_they_are_refused_and_logged(tmp_path: Path) -> None:
