@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from schemas import ids
-from schemas.events import Campaign, Content, Control
+from schemas.events import Campaign, Content, Control, Tenant
 from schemas.topics import CAMPAIGNS, CONTENTS, CONTROLS, EGRESS, TENANTS
 from streams.control.firing import AUTHOR
 from streams.operate.errors import RefusedError, UnknownThingError, UsageFault
@@ -60,6 +60,19 @@ def submit(settings: Settings, campaign: Campaign, *, wait_s: float) -> Content 
 def no_egress(settings: Settings, pool: str) -> str:
     """Why nothing of the pool would be sent now; empty where a slot takes its mail."""
     return _no_egress(read_world(settings, EGRESS, CONTROLS), pool, datetime.now(UTC))
+
+
+def no_cap(settings: Settings, campaign: Campaign) -> str:
+    """Why no cap counts the campaign's mail though it names a class; empty where one does, or none is wanted."""
+    return uncapped(campaign, read_world(settings, TENANTS).tenants.get(campaign.tenant))
+
+
+def uncapped(campaign: Campaign, tenant: Tenant | None) -> str:
+    """As `no_cap`, of a tenant that is known."""
+    classes = {cap.class_ for cap in tenant.caps} if tenant is not None else set()
+    if campaign.cap_class is None or campaign.cap_class in classes:
+        return ""
+    return f"cap_class = {campaign.cap_class!r}: {campaign.tenant} has {', '.join(sorted(classes)) or 'no caps'}"
 
 
 def _no_egress(world: World, pool: str, now: datetime) -> str:

@@ -51,6 +51,8 @@ def submit(
     content = campaign_admin.submit(settings, campaign, wait_s=wait)
     if starved := campaign_admin.no_egress(settings, campaign.pool):
         say(f"warning: {name}: {starved}, so its mail waits; `evenpost egress set`, or another pool", style="yellow")
+    if loose := campaign_admin.no_cap(settings, campaign):
+        say(f"warning: {name}: {loose}, so no cap holds for it", style="yellow")
     if json:
         print_json(
             {
