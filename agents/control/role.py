@@ -34,7 +34,9 @@ VIEWS = (
     topics.EGRESS,
     topics.DEMANDS,
     topics.WARMUPS,
+    topics.CONDITIONS,
 )
+# Not LEASES: what this worker holds back by them has its weight here (streams.control.granting).
 CHECKED = (topics.CAMPAIGNS, topics.TENANTS, topics.EGRESS)
 TICK_S: Final = 0.2
 # One turn compiles what is missing: 2 MB of HTML take seconds, and a thousand campaigns at a first start are as many

@@ -10,6 +10,8 @@ The way of a delivery through this room:
 4. What fires is a `firing`: an incident with its `evidence`, and the control that stands for a while.
 5. `watch` is all of it as one object: deliveries in, firings and volumes out; and which controls are over.
 
+What may be spent meanwhile is `granting`'s: it needs no delivery, but the slots' queues and the gates' demand.
+
 All times come in: a delivery's own, its record's, and the caller's now.  Read again from where `volumes.recount_from`
 says, with the incidents told before, the same deliveries make the same figures and no second firing.
 """

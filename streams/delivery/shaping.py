@@ -57,6 +57,11 @@ class Shaping:
         self._named = dict(named)
         self._origins = dict(origins or {})
 
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The providers that have limits of their own."""
+        return tuple(self._named)
+
     def limits(self, provider: str) -> Limits:
         """The provider's limits."""
         return self._named.get(provider, self._default)

@@ -43,6 +43,7 @@ LABELS: Final[dict[str, str]] = {
     "lane": "transactional, marketing",
     "state": "compiled, refused",
     "duty": "the duties in agents/control/",
+    "pool": "the pools that `egress` names, a handful",
     "reason": "the reasons of a suppression",
     "rule": "the rules of automation.toml, of the operator's file, and four of ours",
     "provider": "the providers of streams/delivery/rollup.toml, and other",
@@ -336,8 +337,31 @@ CONTENTS = _counter(
 )
 LEASES = _counter(
     "evenpost_leases_total",
-    "Leases issued to gate partitions; none while no campaign has a pace.",
-    "Standing still while a paced campaign runs: dealers stop within 4 s; see evenpost_control_active.",
+    "Leases issued to gate partitions, one for each a second.",
+    "Standing still: marketing waits within 4 s; see evenpost_control_active and evenpost_queue_read_failures_total.",
+)
+POOL_GRANT = _gauge(
+    "evenpost_pool_grant_per_second",
+    "Sends a second of marketing mail that the pool may be dealt, all gate partitions together.",
+    "0 while mail waits: all its slots' queues are full (evenpost_pool_queue_seconds), or no slot is active.",
+    "pool",
+)
+POOL_QUEUE = _gauge(
+    "evenpost_pool_queue_seconds",
+    "Seconds of marketing mail in the longest queue of the pool's slots, by what that slot drains.",
+    "Above 12: a sender does less than a moment ago; for minutes: it stands still, see its log and "
+    "evenpost_slots_held.",
+    "pool",
+)
+SLOTS_HELD = _gauge(
+    "evenpost_slots_held",
+    "Slots that are dealt nothing, since their sender stands still or crawls.",
+    "Above 0 for minutes: no sender has the slot, or its receivers take nothing; see evenpost_partitions_owned.",
+)
+QUEUE_READ_FAILURES = _counter(
+    "evenpost_queue_read_failures_total",
+    "Times that the slots' queues could not be read; after 5 s without, pools are granted nothing.",
+    "More than a few: the group's coordinator or a leader of sends.marketing is away.",
 )
 INCIDENTS = _counter(
     "evenpost_incidents_total",

@@ -49,11 +49,15 @@ class Sender:
 
 @dataclass
 class Pool:
-    """Everything waits at the gate: `wish(now)` sends a second arrive, or infinitely many."""
+    """Everything waits at the gate: `wish(now)` sends a second arrive, or infinitely many.
+
+    `nominal`: the weights that CONTROL knows, where the mail that there is has others.
+    """
 
     senders: Sequence[Sender]
     wish: Callable[[float], float] = lambda _: float("inf")
     weights: Weights = ()
+    nominal: Weights = ()
     windows: Windows = field(default_factory=Windows)
     held: tuple[int, ...] = ()
     rate: float = 0.0
@@ -84,7 +88,9 @@ class Pool:
     def _control(self) -> None:
         self.windows.observe({slot: sender.read() for slot, sender in enumerate(self.senders)}, self.now)
         self.held = self.windows.hold(self.weights)
-        self.rate = self.windows.pool_rate(self.open)
+        self.rate = self.windows.pool_rate(
+            tuple(one for one in self.nominal or self.weights if one[0] not in self.held)
+        )
 
     @property
     def open(self) -> Weights:

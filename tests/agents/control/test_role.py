@@ -6,14 +6,14 @@ import os
 import signal
 import sys
 import time
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from schemas import topics
-from schemas.events import Content, Lease, WarmupDay
+from schemas.events import Content, Demand, Lease, WarmupDay
 from streams.runtime.children import Child, spawn
 from streams.runtime.cluster import Publisher
 from streams.runtime.settings import Settings
@@ -26,9 +26,14 @@ TENANT = b"""{"tenant": "acme", "name": "Acme", "domains": [{"domain": "acme.exa
   "return_path_domain": "bounces.acme.example", "dkim": [{"selector": "s1", "key_file": "acme.pem"}]}]}"""
 CAMPAIGN = b"""{"tenant": "acme", "campaign_id": "autumn", "kind": "marketing", "subject": "Autumn",
   "from": {"address": "news@acme.example"}, "text": "Leaves.", "pace_per_s": 6}"""
-
+EGRESS = b"""{"slot": 1, "ehlo": "m1.example", "via": {"kind": "smarthost", "host": "127.0.0.1", "port": 9}}"""
 NEW_IP = b"""{"slot": 0, "via": {"kind": "bind", "address": "192.0.2.7"}, "ehlo": "m7.mail.example",
   "warmup": {"started_at": "2026-11-24T00:00:00Z", "initial_per_day": 30}}"""
+
+
+def demand(waiting: int) -> bytes:
+    """What gate partition 0 tells, now."""
+    return msgspec.json.encode(Demand(gate_partition=0, at=datetime.now(UTC), capacity={"shared/other": waiting}))
 
 
 def start(settings: Settings, log: Path, member: str) -> Child:
@@ -69,10 +74,14 @@ def test_one_of_two_is_active_and_one_that_was_stopped_does_nothing_more(
         publisher.send(topics.CAMPAIGNS, "acme:autumn", CAMPAIGN)
         publisher.send(topics.CAMPAIGNS, "acme:broken", b"[]")
         publisher.send(topics.EGRESS, "0", NEW_IP)
+        publisher.send(topics.EGRESS, "1", EGRESS)
     first = start(settings, tmp_path / "first", "control-a")
     workers = [first]
     try:
         until(lambda: issued(settings), "a first lease")
+        with Publisher(settings) as publisher:
+            publisher.send(topics.DEMANDS, "0", demand(90_000))
+        until(lambda: any(one.per_pool_s["shared"] > 300 for one in issued(settings)), "a lease by demand")
         workers.append(start(settings, tmp_path / "second", "control-b"))
         until(lambda: b"ready" in (tmp_path / "second").read_bytes(), "the second")
         first.signal(signal.SIGSTOP)
@@ -92,6 +101,8 @@ def test_one_of_two_is_active_and_one_that_was_stopped_does_nothing_more(
     # One each second: two that lease at once would be two.  One turn may end late.
     assert len(since) <= (since[-1] - since[0]).total_seconds() + 2
     assert {sum(one.pace_per_s["acme:autumn"] for one in leases[:2])} == {6.0}
+    # Nothing is known of the two slots, so each is granted a window; by now what was demanded is too long ago.
+    assert [one.per_pool_s["shared"] for one in leases[-2:]] == [200.0, 200.0]
     (content,) = read(settings, "contents")
     assert msgspec.json.decode(content.value() or b"", type=Content).state == "compiled"
     (letter,) = read(settings, "dead-letters")

@@ -122,6 +122,21 @@ def test_another_outcome_than_planned_is_seen() -> None:
     assert failed(deliveries=(wrong, *rest))[:1] == ["outcomes as planned"]
 
 
+def test_which_of_a_person_s_editions_are_capped_is_open_and_how_many_is_not() -> None:
+    """They wait together: two that swap their ends are as planned, one more accepted is not."""
+    editions = {event.number for event in PLAN.events if event.story == "capped"}
+    places = {asked.place for asked in FLAWLESS.asked if asked.event in editions}
+    ends = [one for one in FLAWLESS.deliveries if (one.source_topic, one.source_partition, one.source_offset) in places]
+    capped = next(one for one in ends if one.type == "capped")
+    accepted = next(one for one in ends if one.type == "accepted" and one.campaign_id == capped.campaign_id)
+    rest = [one for one in FLAWLESS.deliveries if one not in (capped, accepted)]
+    swapped = [
+        msgspec.structs.replace(capped, type="accepted"), msgspec.structs.replace(accepted, type="capped"),
+    ]  # fmt: skip
+    assert "outcomes as planned" not in failed(deliveries=(*rest, *swapped))
+    assert "outcomes as planned" in failed(deliveries=(*rest, swapped[0], accepted))
+
+
 def test_random_dealing_is_seen() -> None:
     """The bound means something: IPs drawn at random break it."""
     chance = random.Random(1)  # a test's dice

@@ -1,4 +1,4 @@
-"""Leases split a pace, buckets spend it, providers name a domain."""
+"""Buckets spend a pace, providers name a domain."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -6,19 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.spread.leases import equal_leases
 from streams.spread.pace import Bucket
 from streams.spread.providers import PROVIDERS, provider_of
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
-
-
-def test_equal_leases_sum_to_the_pace_and_expire() -> None:
-    """Twelve partitions get a twelfth each, until the term ends."""
-    leases = equal_leases({"acme:autumn": 6.0}, partitions=12, now=NOW, ttl_s=5.0)
-    assert [lease.gate_partition for lease in leases] == list(range(12))
-    assert abs(sum(lease.pace_per_s["acme:autumn"] for lease in leases) - 6.0) < 1e-9
-    assert {lease.expires_at for lease in leases} == {NOW + timedelta(seconds=5)}
 
 
 @given(rate=st.floats(0.05, 500), steps=st.lists(st.tuples(st.integers(0, 5000), st.integers(0, 900)), max_size=30))
