@@ -9,7 +9,7 @@ is a name.  Codes are RFC 5321's and RFC 3463's.
 | `greylist`  | RCPT         | 450 4.7.1                                        | first try            |
 | `unknown`   | RCPT         | 550 5.1.1                                        | always               |
 | `full`      | RCPT         | 452 4.2.2                                        | always               |
-| `throttle`  | RCPT         | 421 4.7.0 and the connection closed; 451 4.7.0   | first try; second    |
+| `throttle`  | RCPT         | 421 4.2.1 and the connection closed; 451 4.2.1   | first try; second    |
 | `drop`      | in the body  | connection dropped, message not taken            | first try            |
 | `dropafter` | after the dot| message taken and logged, dropped without reply  | first try            |
 | `stall`     | after the dot| message taken and logged, 250 after `stall_s`    | first try            |
@@ -79,8 +79,9 @@ OUTCOMES: Final[dict[str, Outcome]] = {
         _refuse(
             "throttle",
             "rcpt",
-            Reply(code=421, enhanced="4.7.0", text="too many messages, closing", closes=True),
-            Reply(code=451, enhanced="4.7.0", text="too many messages, slow down"),
+            # Of this mailbox (RFC 3463 3.3): what a provider takes of an IP is `doors`' business.
+            Reply(code=421, enhanced="4.2.1", text="too many messages to this mailbox, closing", closes=True),
+            Reply(code=451, enhanced="4.2.1", text="too many messages to this mailbox, slow down"),
             tries=2,
         ),
         Outcome(name="drop", act="drop", stage="body", tries=1),
