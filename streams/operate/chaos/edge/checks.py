@@ -31,7 +31,7 @@ def of_evidence(planned: Sequence[PlannedEvent], seen: Evidence, blows: Sequence
         _same_bytes(seen),
         _told_apart(seen),
         *known.of_journal(seen, blows, found),
-        _zombies(seen, blows),
+        _zombies(seen, blows, found),
         _stalled(seen, found),
         _dropped(planned, seen),
         _capped(planned, seen),
@@ -137,7 +137,7 @@ def _told_apart(seen: Evidence) -> Check:
     return at_most("R1-R3 taken and told otherwise", len(wrong), 0, named(wrong) or note)
 
 
-def _zombies(seen: Evidence, blows: Sequence[Blow]) -> Check:
+def _zombies(seen: Evidence, blows: Sequence[Blow], found: Found) -> Check:
     """What a stopped sender still finished after it went on, from IPs that others had taken meanwhile.
 
     Taken is an IP from which somebody sent on another connection while it stood still: a slot that nobody has fenced is
@@ -150,14 +150,17 @@ def _zombies(seen: Evidence, blows: Sequence[Blow]) -> Check:
         replaced = {
             one.socket[0] for one in seen.taken if one.socket not in blow.open and blow.at < one.at <= blow.until
         }
-        after = Counter(
-            one.socket
-            for one in seen.taken
-            if one.socket in blow.open and one.socket[0] in replaced and one.at > blow.until
-        )
         taken += len(replaced & {address for address, _ in blow.open})
-        finished += after.total()
-        faults += [f"{blow.name}: {count} on {socket[0]}:{socket[1]}" for socket, count in after.items() if count > 1]
+        for connection in found.open[blow.number]:
+            after = [  # of this connection: its port may be another's later
+                one
+                for one in seen.taken
+                if one.socket == (connection.peer, connection.port)
+                and blow.until < one.at <= connection.ended.timestamp()
+            ]
+            if connection.peer in replaced:
+                finished += len(after)
+                faults += [f"{blow.name}: {len(after)} on {connection.peer}:{connection.port}"] * (len(after) > 1)
     note = f"{finished:,} finished by {len(stops)} senders that went on after {taken:,} of their IPs were taken"
     return at_most("R3 zombies beyond one a connection", len(faults), 0, named(faults) or note)
 

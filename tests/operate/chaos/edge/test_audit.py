@@ -131,6 +131,19 @@ def test_a_zombie() -> None:
     assert world.failing() == {"R3 zombies beyond one a connection"}
 
 
+def test_the_port_of_a_zombies_connection_is_anothers_later() -> None:
+    """What comes on it then is not the zombie's."""
+    world = killed()
+    world.connect(5, opened=20, ended=40, how="lost")
+    world.stop(30, until=39, ports=(5,))
+    world.connect(6, opened=37, ended=60)
+    world.deliver(planned(HOLD, nth=2), port=6, when=38)
+    world.connect(5, opened=50, ended=60)
+    for nth in (3, 4):
+        world.deliver(planned(HOLD, nth=nth), port=5, when=50 + nth)
+    assert world.failing() == set()
+
+
 def test_receivers_that_drop_after_the_dot() -> None:
     """Uncertain, or sent again; anything else is a guess."""
     world = killed()
