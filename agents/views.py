@@ -28,7 +28,7 @@ def replicate(
         waits_for("views", lambda: "the suppressions on disk are being opened")
         path = state_path(settings, member, declared.SUPPRESSIONS.name)
         kept[declared.SUPPRESSIONS.name] = SuppressionsOnDisk(path)
-    world = World(suppressions=kept.get(declared.SUPPRESSIONS.name))
+    world = World(suppressions=kept.get(declared.SUPPRESSIONS.name), slots=settings.kafka.slots)
     replication = Replication(settings, world, topics, client_id=f"evenpost-{member}", kept=kept, on_bad=on_bad)
     waits_for("views", lambda: f"being read: {replication.records:,} records so far")
     replication.start()

@@ -22,8 +22,9 @@ class Unreadable:
     async def check(self, record: Any) -> None:
         """Bury the record (confluent_kafka's Message) where no view can read it."""
         name = record.topic().removeprefix(self._settings.kafka.prefix)
+        key = (record.key() or b"").decode("utf-8", "replace")
         try:
-            World().apply(name, (record.key() or b"").decode("utf-8", "replace"), record.value())
+            World(slots=self._settings.kafka.slots).apply(name, key, record.value())
         except BadRecordError as bad:
             log.warning("upstream record can't be used", topic=name, offset=record.offset(), reason=bad.reason)
             letter = DeadLetter(

@@ -204,7 +204,7 @@ def read_settled(settings: Settings, topic: Topic) -> Iterator[KafkaRecord]:
 
 def read_world(settings: Settings, *topics: Topic) -> World:
     """What the compacted topics say now; a record that does not decode is passed over, as the workers do."""
-    world = World()
+    world = World(slots=settings.kafka.slots)
     for topic in topics:
         for record in read_all(settings, topic):
             with contextlib.suppress(BadRecordError):

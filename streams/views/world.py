@@ -52,8 +52,9 @@ class BadRecordError(ValueError):
 class World:
     """Folded compacted topics.  Written by one thread, read by others: each update is one dict assignment."""
 
-    def __init__(self, *, suppressions: SuppressionStore | None = None) -> None:
-        """`suppressions` keeps those entries; in memory, if none is given."""
+    def __init__(self, *, suppressions: SuppressionStore | None = None, slots: int | None = None) -> None:
+        """`suppressions` keeps those entries; in memory, if none is given.  `slots`: kafka.slots, None = any number."""
+        self._slots = slots
         self.tenants: dict[str, Tenant] = {}
         self.campaigns: dict[str, Campaign] = {}
         self.contents: dict[str, Content] = {}
@@ -107,6 +108,8 @@ class World:
         expected = _key_of(event)
         if expected is not None and expected != key:
             raise BadRecordError(topic, key, f"the key must be {expected!r}, made from the body")
+        if isinstance(event, Egress) and self._slots is not None and event.slot >= self._slots:
+            raise BadRecordError(topic, key, f"slot {event.slot}: expected less than kafka.slots = {self._slots}")
         if isinstance(event, Suppression):
             self.suppressions.put(key, event, value)
         else:

@@ -49,6 +49,15 @@ def test_brackets_without_end_are_a_bad_record(topic: str) -> None:
     assert world.campaigns["acme:autumn"].subject == "Hello"
 
 
+def test_a_slot_beyond_the_deployments_is_a_bad_record() -> None:
+    """Nobody would ever own its sends; the last slot is taken."""
+    world = World(slots=64)
+    world.apply("egress", "63", _egress(63))
+    with pytest.raises(BadRecordError, match=r"slot 64: expected less than kafka\.slots = 64"):
+        world.apply("egress", "64", _egress(64))
+    assert [slot for slot, _ in world.slots("shared", NOW)] == [63]
+
+
 def test_a_slot_closed_while_the_pool_is_counted_stays_closed() -> None:
     """The writing thread closes a slot in the middle of a reader's count; the next reader sees it closed."""
     world = World()

@@ -161,4 +161,11 @@ def _cell(value: Any) -> str:
         case datetime():
             return value.strftime("%Y-%m-%d %H:%M:%S")
         case _:
-            return str(value)
+            return _harmless(str(value))
+
+
+def _harmless(text: str) -> str:
+    """What moves the cursor, colours or turns the direction of writing (U+202E) is shown by its escape."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() or one == "\n" else ascii(one)[1:-1] for one in text)

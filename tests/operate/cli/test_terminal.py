@@ -46,3 +46,9 @@ def test_config_show_breaks_no_name() -> None:
     assert "EVENPOST_KAFKA__GATE_PARTITIONS" in {word for line in lines for word in line.split()}
     assert max(map(cell_len, lines[1:])) <= 80
     assert "…" not in result.output
+
+
+def test_what_a_stranger_wrote_moves_no_cursor(capsys: pytest.CaptureFixture[str]) -> None:
+    """Escapes, bells and U+202E in a value are shown, not obeyed; words of any script stay as they are."""
+    print_table(("ehlo",), [("\x1b[2Jm0\a\u202e梅",)])
+    assert "\\x1b[2Jm0\\x07\\u202e梅" in capsys.readouterr().out
