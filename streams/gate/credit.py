@@ -17,7 +17,7 @@ from typing import Final, Literal, NamedTuple
 
 from schemas import ids
 from schemas.events import Campaign, Lease, Send
-from streams.spread.pace import Bucket
+from streams.spread.pace import Bucket, share_of_first
 from streams.views.world import World
 
 # Where a mail stands: it just came; its turn has come; or it is looked at before its turn, which can only end it.
@@ -42,7 +42,8 @@ class Credit:
     """The purses of one gate partition."""
 
     def __init__(self, partition: int, world: World) -> None:
-        self._partition = str(partition)
+        self._partition = partition
+        self._lease_key = str(partition)
         self._world = world
         self._buckets: dict[str, Bucket] = {}
         self._lease: Lease | None = None
@@ -130,7 +131,10 @@ class Credit:
     def _pace(self, campaign_key: str, now: datetime) -> _Purse:
         lease = self._leased(now)
         rate = lease.pace_per_s.get(campaign_key, 0.0) if lease is not None and self._lasts else 0.0
-        return self._purse(f"pace {campaign_key}", rate, now)
+        name = f"pace {campaign_key}"
+        if name not in self._buckets:
+            self._buckets[name] = Bucket(now, first=share_of_first(self._partition, campaign_key))
+        return self._purse(name, rate, now)
 
     def _purses(self, pool: str, provider: str, now: datetime) -> tuple[_Purse, ...]:
         """The pool's, then what is the provider's own; none where nothing is bounded."""
@@ -155,7 +159,7 @@ class Credit:
 
     def _leased(self, now: datetime) -> Lease | None:
         """The lease as it stands; `_lasts` says whether it still does."""
-        lease = self._world.leases.get(self._partition)
+        lease = self._world.leases.get(self._lease_key)
         if lease is not self._lease or now is not self._at:
             lasts = lease is not None and now < lease.expires_at
             if lease is not self._lease or lasts != self._lasts:

@@ -1,12 +1,13 @@
 """Buckets spend a pace, providers name a domain."""
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.spread.pace import Bucket
+from streams.spread.pace import IDLE_S, Bucket, share_of_first
 from streams.spread.providers import PROVIDERS, provider_of
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
@@ -45,6 +46,20 @@ def test_idle_time_is_worth_one_second_at_most() -> None:
     """After an hour's silence a pace of 10/s gives ten at once, not 36,000."""
     bucket, later = Bucket(NOW), NOW + timedelta(hours=1)
     assert sum(bucket.take(10.0, later) for _ in range(100)) == 10
+
+
+@given(partitions=st.integers(1, 24), pace=st.floats(0.2, 5), looks=st.integers(1, 600), name=st.text(max_size=9))
+def test_buckets_of_all_partitions_let_go_as_one_would(partitions: int, pace: float, looks: int, name: str) -> None:
+    """From the beginning, and again after a silence: within two sends, and a second's, of the pace at any time."""
+    buckets = [Bucket(NOW, first=share_of_first(partition, name)) for partition in range(partitions)]
+    rate, now = pace / partitions, NOW
+    for _ in range(2):
+        spent, began = 0, now
+        for _ in range(looks):
+            now += timedelta(seconds=0.1)
+            spent += sum(1 for bucket in buckets for _ in iter(partial(bucket.take, rate, now), False))
+            assert abs(spent - pace * (now - began).total_seconds()) <= 2 + pace
+        now += timedelta(seconds=max(IDLE_S, 1.5 / rate))
 
 
 def test_a_domain_belongs_to_its_nearest_listed_parent() -> None:
