@@ -94,9 +94,22 @@ class Look:
         self._world = world
         self._credit = credit
         self._weights = weights
+        # What is looked at once is asked for three times: by the release, by when the next is due, by the demand.
+        self._standings: dict[str, Standing] = {}
+        self._stand: tuple[datetime | None, int] = None, -1
 
     def standing(self, key: str, now: datetime) -> Standing:
         """The campaign as it stands now."""
+        stand = now, self._world.changes
+        if stand != self._stand:
+            self._standings.clear()
+            self._stand = stand
+        found = self._standings.get(key)
+        if found is None:
+            found = self._standings[key] = self._judged(key, now)
+        return found
+
+    def _judged(self, key: str, now: datetime) -> Standing:
         campaign = self._world.campaigns.get(key)
         if campaign is None:
             return Standing(

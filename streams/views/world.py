@@ -68,6 +68,7 @@ class World:
         self.providers: dict[str, str] = {}  # of `domains`, domain to provider
         self.suppressions: SuppressionStore = SuppressionsInMemory() if suppressions is None else suppressions
         self.offsets: dict[str, int] = {}
+        self.changes = 0  # records folded in: what was worked out at one count holds until the next
         self._shapes: dict[str, tuple[Campaign, str]] = {}
         self._versions: dict[str, tuple[Campaign, Tenant | None, str]] = {}
         self._controls_on: dict[str, tuple[Control, ...]] = {}
@@ -100,6 +101,7 @@ class World:
         table, decoder = self._tables[topic]
         if value is None:
             self._remove(topic, table, key)
+            self.changes += 1
             return
         try:
             event = decoder.decode(value)
@@ -114,6 +116,7 @@ class World:
             self.suppressions.put(key, event, value)
         else:
             self._put(topic, table, key, event)
+        self.changes += 1
 
     def _put(self, topic: str, table: dict[str, Any], key: str, event: Any) -> None:
         if isinstance(event, Campaign):
