@@ -1,6 +1,6 @@
 """When to look into the waiting room again: often enough that nobody notices, seldom enough that it costs little.
 
-A look goes through what waits by campaign and provider, 4 to 8 ms for a thousand of such lines.  So it is not taken with
+It goes through what waits by campaign and provider, 4 to 8 ms for a thousand of such lines.  So it is not taken with
 each batch, and an idle partition whose mails wait for the morning takes four a second.
 """
 
@@ -10,8 +10,8 @@ from typing import Final
 # A mail under credit goes within that of its credit.  Twelve partitions of one worker take 120 looks a second then,
 # 0.3 ms each while few campaigns wait: 4 % of a core.
 SPACE: Final = timedelta(milliseconds=100)
-# And so much longer for each line (what waits for one campaign at one provider): a look costs 4 to 8 us for it, so looks
-# take 2 % of a core at most, in each partition.
+# And so much longer for each line (what waits for one campaign at one provider): a look costs 4 to 8 us for it, so
+# looks take 2 % of a core at most, in each partition.
 SPACE_A_LINE: Final = timedelta(microseconds=300)
 # The world changes without an event of ours: a pause ends, a lease comes, a campaign is compiled.
 LONGEST: Final = timedelta(milliseconds=250)

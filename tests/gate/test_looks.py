@@ -28,7 +28,7 @@ def test_what_wakes_is_looked_at_when_it_does_but_not_in_a_spin() -> None:
 
 
 def test_a_look_that_costs_more_is_taken_more_seldom() -> None:
-    """A thousand lines: five in two seconds under credit; a hundred thousand that somebody made up: each five seconds."""
+    """A thousand lines: five in two seconds; a hundred thousand that somebody made up: each five seconds."""
     looks = Looks()
     looks.looked(NOW, NOW, lines=1_000)
     assert looks.again == NOW + 400 * MS
