@@ -1,7 +1,7 @@
 """What of a slot's mail may not go now: held for seconds beside the inbox, or sent back with the time when it can.
 
 1. A send that may go gets its turn at once, unless others of its provider wait before it.
-2. Else, if its place comes within ten seconds, it is held: it has no intent, and its offset stays open.  A restart, a
+2. Else, if its place comes within `smtp.hold_s`, it is held: it has no intent, and its offset stays open.  A restart, a
    fence or a drain finds it in Kafka.
 3. When its turn comes it goes to the front of its lane, with the turn; whoever waits too long goes back.
 4. A send whose place comes later, at the rate that may go, goes back at once (`parked`); one whose provider is shut to
@@ -25,14 +25,14 @@ from agents.slot.saying import Begun
 from agents.slot.shaping import Shaper, shown
 from schemas.events import Outcome, Send
 from streams.delivery import outcomes
-from streams.delivery.hold import HOLD_S, MOST, MOST_UNRATED, Hold
+from streams.delivery.hold import MOST, MOST_UNRATED, Hold
 from streams.delivery.outcomes import OutcomeSettings
 from streams.delivery.slot_limits import Moment, Turn
 from streams.runtime.metrics import HELD, SENT_BACK
 
 # Seconds after which what was sent back comes again at the latest: by then, limits and weights are others.
 LONGEST_S: Final = 600.0
-# Where no rate says when its place comes: connections have been taken for all of ten seconds.
+# Where no rate says when its place comes: connections have been taken for as long as one is held.
 UNKNOWN_S: Final = 10.0
 
 
@@ -50,7 +50,11 @@ class Granted:
 
 
 class Holding:
-    """One session's.  `withheld` says why a send may not go at all, `conclude` takes the outcome of one that ends."""
+    """One session's.
+
+    `longest_s` is how long one is held, `withheld` says why a send may not go at all, `conclude` takes the outcome of
+    one that ends.
+    """
 
     def __init__(
         self,
@@ -58,6 +62,7 @@ class Holding:
         inbox: Inbox,
         settings: OutcomeSettings,
         *,
+        longest_s: float,
         withheld: Callable[[Send, Moment], Outcome | None],
         conclude: Callable[[Begun, Outcome], None],
     ) -> None:
@@ -66,7 +71,8 @@ class Holding:
         self._settings = settings
         self._withheld = withheld
         self._conclude = conclude
-        self._hold: Hold[Begun] = Hold()
+        self._longest_s = longest_s
+        self._hold: Hold[Begun] = Hold(longest_s)
         self._granted: dict[int, Granted] = {}
         self._changed = asyncio.Event()
         self._wakes_at: float | None = None
@@ -84,7 +90,7 @@ class Holding:
         if wait_s <= 0 and not ahead:
             return limits.begin(begun.provider, now)
         shut = limits.closed_until(begun.provider, now) is not None
-        if not shut and limits.expected_s(begun.provider, now, ahead=ahead) <= HOLD_S:
+        if not shut and limits.expected_s(begun.provider, now, ahead=ahead) <= self._longest_s:
             _held(begun.provider).inc()
             most = MOST if limits.is_rated(begun.provider, now) else MOST_UNRATED
             self._hold.put(begun, begun.provider, send.kind, now=now.s, wait_s=wait_s, most=most)
@@ -162,7 +168,7 @@ class Holding:
     def _sent_back(self, begun: Begun, now: Moment, ahead: int) -> Outcome:
         limits = self._shaper.limits
         place_s = limits.place_s(begun.provider, now, ahead=ahead, most_s=LONGEST_S)
-        after_s = place_s if place_s > HOLD_S else UNKNOWN_S
+        after_s = place_s if place_s > self._longest_s else UNKNOWN_S
         SENT_BACK.labels(shown(begun.provider)).inc()
         return outcomes.shaped(begun.send, limits.words(begun.provider, now), now.at, self._settings, after_s=after_s)
 

@@ -100,6 +100,7 @@ class Session:
             shaper,
             inbox,
             shared.outcome_settings,
+            longest_s=shared.settings.smtp.hold_s,
             withheld=lambda send, now: outcomes.withheld(send, shared.world, now.at, shared.outcome_settings),
             conclude=self._conclude,
         )

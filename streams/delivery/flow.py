@@ -28,10 +28,14 @@ class Flow:
         self._began += seconds
         self._at += seconds
 
+    def lately(self, now: float) -> float:
+        """How many it remembers at this time."""
+        return self._count * self._left(now)
+
     def per_s(self, now: float) -> float:
         """The average at this time."""
         seen_s = FLOW_S * -math.expm1(min(0.0, self._began - now) / FLOW_S)
-        return self._count * self._left(now) / max(seen_s, GRAIN_S)
+        return self.lately(now) / max(seen_s, GRAIN_S)
 
     def _left(self, now: float) -> float:
         return math.exp(min(0.0, self._at - now) / FLOW_S)

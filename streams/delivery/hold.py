@@ -14,7 +14,8 @@ from typing import Final, Generic, Literal, TypeVar
 __all__ = ["HOLD_S", "Hold"]
 
 Item = TypeVar("Item")
-# Seconds that one waits here at most (DESIGN.md, choice 14: a slot has 10 s of its capacity queued).
+# Seconds that one waits here at most, if nothing else is said (DESIGN.md, choice 14: a slot has 10 s of its capacity
+# queued).
 HOLD_S: Final = 10.0
 # Each is an open offset in the slot's checkpoint, of 8 bytes, once a second.
 MOST: Final = 1000
@@ -42,9 +43,10 @@ class _Lanes(Generic[Item]):
 
 
 class Hold(Generic[Item]):
-    """One slot's."""
+    """One slot's; `longest_s` is how long one waits here at most."""
 
-    def __init__(self) -> None:
+    def __init__(self, longest_s: float = HOLD_S) -> None:
+        self._longest_s = longest_s
         self._lanes: dict[str, _Lanes[Item]] = {}
         self._next: list[tuple[float, int, str]] = []
         self._tickets = itertools.count()
@@ -76,7 +78,7 @@ class Hold(Generic[Item]):
         (lanes.transactional if kind == "transactional" else lanes.marketing).append((now, item))
         self._held += 1
         self._crowd(provider, lanes)
-        self._look_at(provider, lanes, min(now + wait_s, now + HOLD_S))
+        self._look_at(provider, lanes, min(now + wait_s, now + self._longest_s))
 
     def look(self, provider: str, now: float) -> bool:
         """Something has changed for this provider; whether anything of it waits."""
@@ -102,13 +104,13 @@ class Hold(Generic[Item]):
             lanes = self._lanes[provider]
             lanes.at = float("inf")
             for lane in (lanes.transactional, lanes.marketing):
-                while lane and lane[0][0] + HOLD_S <= now:
+                while lane and lane[0][0] + self._longest_s <= now:
                     yield "late", provider, self._taken(lane)
             while lanes and (left_s := wait_s(provider)) <= 0:
                 yield "goes", provider, self._taken(lanes.transactional or lanes.marketing)
             self._crowd(provider, lanes)
             if lanes:
-                self._look_at(provider, lanes, max(now + 1e-3, min(now + left_s, lanes.oldest() + HOLD_S)))
+                self._look_at(provider, lanes, max(now + 1e-3, min(now + left_s, lanes.oldest() + self._longest_s)))
             else:
                 del self._lanes[provider]
 

@@ -2,7 +2,8 @@
 
 1. A throttled reply says: what was sent lately was too much.  The rate falls below it at once, and all waits for a
    moment so that the receiver's window passes.  Replies to what was begun before are told by the same fact: no news.
-   Then one message asks, and the others wait for its answer.
+   Then one message asks, and the others wait for its answer.  Where hardly anything was sent there is no rate to fall
+   from: a first such reply only makes all wait, another within a minute is believed.
 2. Near the rate at which it was throttled before, it falls a little (the limit is known); far from it, or soon again,
    by more.  Where nothing at all was accepted since, no rate is the cause: the door is shut, and only the wait doubles.
 3. Each accepted message lets the rate recover: fast at first, slowly near the rate at which it was throttled, then
@@ -46,6 +47,9 @@ MAX_BLOCKED_S: Final = 3600.0
 AGAIN: Final = 1 / 8
 # Without a configured limit: the learned one is over when so much more went than when it was throttled first.
 OVER: Final = 2.0
+# Messages lately (of some 5 s) of which a rate can be told, to a third: one reply in a quiet minute would else hold an
+# IP at a message a second for the minutes that recovery takes.
+FEW: Final = 10
 # Messages a second; one a minute is enough to learn that it is over.
 FLOOR_PER_S: Final = 1 / 60
 
@@ -141,9 +145,10 @@ class Learned:
         self._asks = False
         if now < self._blocked_until:  # begun anew meanwhile (a send in doubt): it asked for nobody
             return False
-        self._fell_at = now
+        before, self._fell_at = self._fell_at, now
         if self._open:
-            self._fall(now)
+            if self._ceiling is not None or self._sent.lately(now) >= FEW or now - before <= RECOVERY_S:
+                self._fall(now)
             self._open, self._shut = False, 0
         pause_s = PAUSE_S * 2**self._shut
         self._sent.pause(pause_s)
@@ -182,7 +187,9 @@ class Learned:
         self._blocked_until = now + min(BLOCKED_S * 2**self._blocks, MAX_BLOCKED_S)
         self._blocks += 1
         self._shut = 0
-        ceiling = self._ceiling or FLOOR_PER_S / NEAR
+        if self._ceiling is None:  # it was shut at once, amid hardly any mail
+            self._ceiling = self.first = max(self._sent.per_s(now), FLOOR_PER_S / NEAR)
+        ceiling = self._ceiling
         self._base = min(max(AGAIN * ceiling, FLOOR_PER_S), ceiling)
         self._recovered_s = 0.0
 

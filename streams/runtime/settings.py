@@ -71,6 +71,7 @@ class SmtpSettings(Section):
     interfaces.
 
     `shaping` names a TOML file of limits by provider, over those that are shipped (streams/delivery/shaping.toml).
+    `hold_s` is how long a mail that they hold back waits in the sender before it goes back to the gate.
     """
 
     route: str = "mx"
@@ -81,6 +82,7 @@ class SmtpSettings(Section):
     messages_per_connection: Annotated[int, Field(ge=1, le=100_000)] = 100
     addresses: str = ""
     shaping: Path | None = None
+    hold_s: Annotated[float, Field(gt=0, le=60)] = 10.0
     idle_s: Span = 10.0
     connect_timeout_s: Timeout = 30.0
     command_timeout_s: Timeout = 300.0

@@ -1,9 +1,10 @@
 """What part of a pool's mail to one provider each sending IP gets: a pure function of all that is said of the IP.
 
-    weight = egress.weight x warm-up's weight of today x condition
+    weight = egress.weight x warm-up's weight of today x condition x slow_to
 
 1. The IP must be active, its weight above 0, its sender not standing still (`held`), no control may stop it.  A control
-   with `slow_to` slows the sender and CONTROL's capacity; it stops nothing.
+   with `slow_to` leaves the IP that part of its share, so that it counts also where no rate is known; the others take
+   the rest, and its sender slows by as much where there is a rate.
 2. A warming IP has a weight and an allowance for each provider and day.  Before CONTROL's first word it has those of
    the first day; until today's word the allowance that this can't fall short of, one stage below the last.
 3. A condition lowers the weight to 1/2, 1/4 … 1/64 where the IP may send that part of its limit.  In steps, so that
@@ -55,6 +56,7 @@ class Weighed:
     changes_at: datetime
     warmup: float = 1.0
     condition: float = 1.0
+    slowed: float = 1.0
     allowance: int | None = None
     closed: str = ""
 
@@ -80,7 +82,8 @@ def weigh(said: Said, provider: str, now: datetime) -> Weighed:
         changes.append(until)
         if not factor and not reason:
             reason = f"blocked: {said.condition.evidence or 'as its sender says'}"
-    weight = said.egress.weight * warmup * factor
+    slowed = slowed_to(said.controls, provider, now)
+    weight = said.egress.weight * warmup * factor * slowed
     if not reason and weight <= 0:
         reason = "its weight is 0"
     return Weighed(
@@ -88,6 +91,7 @@ def weigh(said: Said, provider: str, now: datetime) -> Weighed:
         changes_at=min(changes, default=NEVER),
         warmup=warmup,
         condition=factor,
+        slowed=slowed,
         allowance=allowance,
         closed=reason,
     )

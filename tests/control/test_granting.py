@@ -117,7 +117,7 @@ def test_capacity_is_named_where_anything_bounds_a_provider(pool: Pool) -> None:
     assert pool.grants.capacity["shared/yahoo"] == 8.0
     slow = {"target": "slot", "key": "2", "provider": "gmail", "state": "suspended", "slow_to": 0.5}
     pool.tell("controls", "slot/2/gmail", **slow, by="operator", reason="x", at=NOW)
-    assert pool.grants.capacity["shared/gmail"] == 10.0
+    assert pool.grants.capacity["shared/gmail"] == 15.0  # and half the share: the other one goes as before
 
 
 def test_a_blocked_slot_leaves_the_provider_to_the_others(pool: Pool) -> None:

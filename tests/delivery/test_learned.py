@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.delivery.learned import BLOCKED_S, FAR, FLOOR_PER_S, NEAR, PAUSE_S, SHUT, Learned
+from streams.delivery.learned import BLOCKED_S, FAR, FLOOR_PER_S, NEAR, PAUSE_S, RECOVERY_S, SHUT, Learned
 from streams.delivery.shaping import Limits
 from tests.delivery.throttlers import Throttler, bucket, fixed, run, sliding
 
@@ -49,6 +49,22 @@ def test_what_was_begun_before_the_fall_is_no_news() -> None:
     assert rate == pytest.approx(FAR * 50, rel=0.1)
     assert not any(learned.throttled(2.0 + number / 100, began=1.95) for number in range(10))
     assert learned.rate() == rate
+
+
+@pytest.mark.parametrize("limit", [None, 50.0])
+def test_one_throttled_reply_in_a_quiet_minute_teaches_no_rate(limit: float | None) -> None:
+    """All wait two seconds; the campaign that comes then goes at full rate.  Another within the minute is believed."""
+    for again_s, believed in ((RECOVERY_S - 10, True), (RECOVERY_S + 10, False)):
+        learned = Learned(limit, 0.0)
+        for began in (1.0, 1.0 + again_s):
+            learned.sent(began)
+            assert learned.throttled(began + 0.1, began=began)
+            assert learned.waits_until() == pytest.approx(began + 0.1 + PAUSE_S)
+            if began == 1.0:
+                assert learned.rate() == limit and learned.health(began + 1) == "good"
+                learned.sent(5.0)
+                learned.accepted(5.1, began=5.0)
+        assert (learned.rate() != limit) is believed
 
 
 def test_after_a_wait_one_message_asks() -> None:

@@ -191,3 +191,21 @@ def test_any_reply_is_understood(code: int, text: str, stage: Any) -> None:
     if 400 <= code < 500:
         assert reply.disposition == "soft"
     assert (reply.disposition == "accepted") == (code < 400)
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "disposition"),
+    [
+        (554, "5.7.1 Service unavailable; Client host [192.0.2.7] blocked using zen.spamhaus.org", "soft"),
+        (550, "5.7.606 Access denied, banned sending IP [192.0.2.7]", "soft"),
+        (550, "5.7.1 Your IP 192.0.2.7 has been blacklisted", "soft"),
+        (550, "messages from 192.0.2.7 weren't sent. Part of their network is on our block list (S3150)", "soft"),
+        (554, "5.7.1 The domain acme.example is listed in the Spamhaus DBL", "hard"),
+        (550, "5.7.1 Message contains a URL on a block list", "hard"),
+        (550, "5.7.0 Local policy violation", "hard"),
+    ],
+)
+def test_an_ip_on_a_block_list_ends_nobodys_mail(code: int, text: str, disposition: str) -> None:
+    """Another IP gets through, or this one when it is off the list; a list of names or links is met by every IP."""
+    reply = classify(code, text, stage="rcpt")
+    assert reply.class_ in {"policy", "spam"} and reply.disposition == disposition

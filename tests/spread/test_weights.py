@@ -94,10 +94,10 @@ def test_a_control_counts_until_its_time_is_up_and_for_its_provider_alone() -> N
     assert weigh(Said(egress=egress(), controls=stop), "", NOW).weight == 2.0
 
 
-def test_a_control_that_slows_leaves_the_weight() -> None:
-    """It is the sender's rate that it lowers; of several the smallest part stands."""
+def test_a_control_that_slows_takes_that_part_of_the_share() -> None:
+    """As of the sender's rate; of several the smallest part stands."""
     slow = (control(slow_to=0.5), control(slow_to=0.25, provider="gmail"))
-    assert at_gmail(controls=slow).weight == 2.0
+    assert at_gmail(controls=slow).weight == 0.5 and at_gmail(controls=slow).slowed == 0.25
     assert weights.slowed_to(slow, "gmail", NOW) == 0.25
     assert weights.slowed_to(slow, "docomo", NOW) == 0.5
 

@@ -95,7 +95,10 @@ def test_what_everybody_says_on_a_campaign_counts_and_the_strictest_wins() -> No
 
 
 def test_who_is_slowed_is_not_stopped() -> None:
-    """`slow_to` leaves campaign, tenant and slot at work; the smallest part of those that stand is what is left."""
+    """`slow_to` leaves campaign, tenant and slot at work; the smallest part of those that stand is what is left.
+
+    A slot has that part of its share as well, so that it counts where nobody knows a rate.
+    """
     world = World()
     world.apply("campaigns", "acme:autumn", _json(CAMPAIGN))
     world.apply("egress", "1", _egress(1))
@@ -104,7 +107,8 @@ def test_who_is_slowed_is_not_stopped() -> None:
     _control(world, "slot", "1", provider="gmail", slow_to=0.25, by="automation:throttled")
     assert world.campaign_state(world.campaigns["acme:autumn"], NOW) == "running"
     assert world.slot_closed(1, "gmail", NOW) == ""
-    assert world.weights("shared", "gmail", NOW) == ((1, 1.0),)
+    assert world.weights("shared", "gmail", NOW) == ((1, 0.25),)
+    assert world.weights("shared", "docomo", NOW) == ((1, 0.5),)
     assert world.slow_to("slot", "1", "gmail", NOW) == 0.25
     assert world.slow_to("slot", "1", "docomo", NOW) == 0.5
     assert world.slow_to("tenant", "acme", "gmail", NOW) == 0.5

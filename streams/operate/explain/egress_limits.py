@@ -78,6 +78,8 @@ def _weight(asked: Asked, weighed: Weighed) -> Iterator[Line]:
     total = sum(weight for _, weight in pool)
     share = weighed.weight / total if total else 0.0
     made = f"{egress.weight:g} x warm-up {weighed.warmup:.3g} x condition {weighed.condition:g}"
+    if weighed.slowed < 1:
+        made += f" x slowed {weighed.slowed:g}"
     words = f"{weighed.weight:.3g} = {made}" if weighed.weight else f"0: {weighed.closed}"
     yield Line(what="weight", value=weighed.weight, words=words, source=entry)
     what = f"{share:.2%} of the mail of pool {egress.pool}, over {len(pool)} IPs"

@@ -85,7 +85,7 @@ def test_a_limit_of_the_deployments_own_file_and_a_setting_are_named(ip: Ip) -> 
 
 
 def test_what_was_learned_and_what_a_control_leaves_bound_the_rate(ip: Ip) -> None:
-    """The condition's rate below the limit, half of it by automation; the weight follows the condition alone."""
+    """The condition's rate below the limit, half of it by automation; the weight follows both."""
     condition = {"slot": 3, "provider": "gmail", "health": "throttled", "at": NOW, "rate_per_s": 40.0}
     ip.say("conditions", "3/gmail", condition | {"limit_per_s": 100.0, "evidence": "421 4.7.28 too fast"})
     control = {"target": "slot", "key": "3", "provider": "gmail", "state": "suspended", "slow_to": 0.5, "at": NOW}
@@ -94,7 +94,7 @@ def test_what_was_learned_and_what_a_control_leaves_bound_the_rate(ip: Ip) -> No
     told = ip.explained()
     assert (told["messages a second"].value, told["messages a second"].words) == (20.0, "20 = 40 x 0.5 by a control")
     assert told["messages a second"].source == "topic conditions, key 3/gmail"
-    assert told["weight"].value == 0.5
+    assert told["weight"].value == 0.25 and told["weight"].words.endswith("x condition 0.5 x slowed 0.5")
     assert told["control"].source == "topic controls, key slot/3/gmail@deferrals"
     assert "slowed to 50% by automation:deferrals until 2026-12-01T04:10:00+00:00: 12 of 30" in told["control"].words
     assert "421 4.7.28 too fast" in told["condition"].words
