@@ -4,8 +4,10 @@ The provider takes so much a second from each IP, as configured; the burst is ma
 
 1. steady tenants go on, each below its fair share; a paced campaign goes at its pace;
 2. transactional mail comes all the time;
-3. a minute into it, another tenant asks for a thousand marketing mails.
+3. when the gates have read it in, another tenant asks for a thousand marketing mails.
 
+Until then what was asked for after it waits behind it in Kafka, but for transactional mail, which has topics of its own:
+`read_in_s` tells how long.
 All is measured on the receiver's log, against what was configured and asked for.
 """
 
@@ -30,7 +32,7 @@ STEADY_S: Final = 4.0
 STEADY: Final = ("steady0", "steady1", "steady2")
 PACE_S: Final = 10.0
 TRANSACTIONAL_S: Final = 4.0
-LATE_AFTER_S: Final = 60.0
+LATE_AFTER_S: Final = 150.0
 # The promises.
 CURVE: Final = 1.25
 FAIR_TIME: Final = 1.5
@@ -81,6 +83,7 @@ def burst(world: Box, *, mails: int, paced: int, late: int) -> dict[str, Any]:
         "ips": slots,
         "per_ip_s": PER_IP_S,
         "burst_s": round(ended - began, 1),
+        "read_in_s": round(times(found, lambda one: one.tenant in STEADY)[0] - began, 1),
         "used": _used(found, slots, begin=began + LATE_AFTER_S, end=ended - LATE_AFTER_S),
         **_curve(found),
         **_late(found, late, late_at, fair_s),
