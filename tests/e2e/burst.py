@@ -6,9 +6,8 @@ The provider takes so much a second from each IP, as configured; the burst is ma
 2. transactional mail comes all the time;
 3. when the gates have read it in, another tenant asks for a thousand marketing mails.
 
-Until then what was asked for after it waits behind it in Kafka, but for transactional mail, which has topics of its own:
-`read_in_s` tells how long.
-All is measured on the receiver's log, against what was configured and asked for.
+Until then what was asked for after it waits behind it in Kafka, but for transactional mail, whose topic is its own:
+`read_in_s` tells how long.  All is measured on the receiver's log, against what was configured and asked for.
 """
 
 from __future__ import annotations
