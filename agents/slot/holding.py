@@ -23,7 +23,7 @@ from prometheus_client import Counter
 from agents.slot.inbox import Inbox
 from agents.slot.saying import Begun
 from agents.slot.shaping import Shaper, shown
-from schemas.events import Outcome, Send
+from schemas.events import Outcome
 from streams.delivery import outcomes
 from streams.delivery.hold import MOST, MOST_UNRATED, Hold
 from streams.delivery.outcomes import OutcomeSettings
@@ -63,7 +63,7 @@ class Holding:
         settings: OutcomeSettings,
         *,
         longest_s: float,
-        withheld: Callable[[Send, Moment], Outcome | None],
+        withheld: Callable[[Begun, Moment], Outcome | None],
         conclude: Callable[[Begun, Outcome], None],
     ) -> None:
         self._shaper = shaper
@@ -160,7 +160,7 @@ class Holding:
 
     def _closed(self, begun: Begun, now: Moment) -> Outcome | None:
         """Why it need not wait: it may not go at all, or its provider takes nothing from this slot."""
-        outcome = self._withheld(begun.send, now)
+        outcome = self._withheld(begun, now)
         if outcome is None and self._shaper.limits.closed_until(begun.provider, now) is not None:
             return outcomes.shut_out(begun.send, "shut to this slot", now.at, self._settings)
         return outcome

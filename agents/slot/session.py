@@ -101,7 +101,9 @@ class Session:
             inbox,
             shared.outcome_settings,
             longest_s=shared.settings.smtp.hold_s,
-            withheld=lambda send, now: outcomes.withheld(send, shared.world, now.at, shared.outcome_settings),
+            withheld=lambda begun, now: outcomes.withheld(
+                begun.send, shared.world, now.at, shared.outcome_settings, provider=begun.provider
+            ),
             conclude=self._conclude,
         )
 

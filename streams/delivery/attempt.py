@@ -70,7 +70,7 @@ class Attempts:
         """
         if not await self._views_are_ready(send):
             return outcomes.behind(send, _now(), self._settings)
-        early = outcomes.withheld(send, self._world, _now(), self._settings)
+        early = outcomes.withheld(send, self._world, _now(), self._settings, provider=provider)
         if early is not None:
             return early
         try:
@@ -90,7 +90,7 @@ class Attempts:
             # It may have waited minutes for a connection, and the views may have lost touch meanwhile (G4).
             if not self._may_send():
                 raise Withdrawn(outcomes.behind(send, _now(), self._settings))
-            late = outcomes.withheld(send, self._world, _now(), self._settings)
+            late = outcomes.withheld(send, self._world, _now(), self._settings, provider=provider)
             if late is not None:
                 raise Withdrawn(late)
 

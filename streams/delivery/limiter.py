@@ -77,7 +77,7 @@ class Limiter:
         if reply == "open":
             self.learned.accepted(now, began=began)
         elif reply == "none":  # it did not reach the receiver: the day's place is another's
-            self.today -= 1
+            self.today = max(0, self.today - 1)  # it may have begun yesterday
             self.learned.unknown(began=began)
         elif self.learned.throttled(now, began=began):
             self._tokens = 0.0

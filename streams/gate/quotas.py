@@ -69,7 +69,7 @@ class Quotas:
     def _used(self, provider: str, slot: int, day: str) -> int:
         saved = self._state.get(_key(provider, slot))
         then, _, count = (saved or b"").decode().partition(" ")
-        return int(count) if then == day else 0
+        return int(count) if then >= day else 0  # a clock that was set back begins no day anew
 
     def spend(self, pool: str, provider: str, slot: int) -> None:
         """Count a mail for a slot that `usable` named just before."""

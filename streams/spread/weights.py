@@ -119,13 +119,15 @@ def slowed_to(controls: Iterable[Control], provider: str, now: datetime) -> floa
 
 def condition_factor(condition: Condition, now: datetime) -> tuple[float, datetime]:
     """(factor of the weight, when that ends by itself): 0 while blocked, else the learned part of the limit."""
-    if condition.health == "blocked":
-        until = condition.until or NEVER  # until its sender says otherwise
-        return (0.0, until) if now < until else (1.0, NEVER)
-    age = now - condition.at
-    if condition.rate_per_s is None or not condition.limit_per_s or not -_FRESH < age < _FRESH:
+    if condition.health == "blocked" and condition.until is not None:
+        return (0.0, condition.until) if now < condition.until else (1.0, NEVER)
+    if not -_FRESH < now - condition.at < _FRESH:
         return 1.0, NEVER
     until = condition.at + _FRESH
+    if condition.health == "blocked":
+        return 0.0, until
+    if condition.rate_per_s is None or not condition.limit_per_s:
+        return 1.0, NEVER
     part = condition.rate_per_s / condition.limit_per_s
     factor = next(step for least, step in STEPS if part >= least)
     return factor, NEVER if factor == 1.0 else until

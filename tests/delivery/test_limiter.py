@@ -57,6 +57,17 @@ def test_it_says_when_the_next_may_go() -> None:
     assert limiter.today == 0
 
 
+def test_what_began_yesterday_and_reached_nobody_gives_today_no_place_more() -> None:
+    """A day's messages are counted where they begin; over midnight there is nothing to take back."""
+    limiter = Limiter(Limits(messages_per_day=1), connections=10, now=0.0)
+    assert not limiter.spent(1)
+    limiter.begin(0.0)
+    assert not limiter.spent(2)
+    limiter.end(1.0, began=0.0, reply="none")
+    limiter.begin(2.0)
+    assert limiter.spent(2)
+
+
 def test_without_a_rate_nothing_waits() -> None:
     """Until a reply teaches one; then all wait, and one asks."""
     limiter = Limiter(Limits(), connections=100, now=0.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 
 import msgspec
 import pytest
@@ -18,6 +19,14 @@ from tests.compose.builders import NOW, send
 
 SETTINGS = OutcomeSettings(address_key=b"k" * 32)
 LATER = NOW + timedelta(minutes=5)
+CAMPAIGN = {
+    "tenant": "acme",
+    "campaign_id": "autumn",
+    "kind": "marketing",
+    "from": {"address": "news@acme.example"},
+    "subject": "s",
+    "text": "t",
+}
 INTENT = Intent(
     send_id=send().send_id,
     deal=send().deal,
@@ -100,3 +109,30 @@ def test_a_place_is_given_back_where_the_mail_is_known_to_have_reached_nobody(
     outcome = after(send(on_uncertain="hold"), disposition)
     assert outcome.delivery.final
     assert (outcome.returned is not None and outcome.returned.kind == "give_back") is given_back
+
+
+@pytest.mark.parametrize(
+    ("target", "key", "state", "kind", "class_"),
+    [("slot", "3", "suspended", "drained", "slot_closed"), ("tenant", "acme", "paused", "parked", "paused")],
+)
+def test_a_control_on_hosts_that_no_list_names_is_kept_by_the_sender(
+    target: str, key: str, state: str, kind: str, class_: str
+) -> None:
+    """The dealer knows them as `other`; the send goes back, to be dealt again in a while, and no other mail does."""
+    world, place = World(), "mx:hoster.example"
+    apply = partial(_apply, world)
+    apply("egress", "3", slot=3, via={"kind": "bind", "address": "127.0.0.3"}, ehlo="m3.mail.example")
+    mail = send(slot=3, tenant="acme", campaign_id="autumn", provider="other")
+    apply("campaigns", "acme:autumn", **CAMPAIGN)
+    word = {"target": target, "key": key, "state": state, "provider": place, "by": "automation:x", "reason": "x"}
+    apply("controls", f"{target}/{key}/{place}@x", at=NOW, **word)
+    assert outcomes.withheld(mail, world, NOW, SETTINGS) is None
+    assert outcomes.withheld(mail, world, NOW, SETTINGS, provider="mx:another.example") is None
+    outcome = outcomes.withheld(mail, world, NOW, SETTINGS, provider=place)
+    assert outcome is not None and outcome.returned is not None
+    assert (outcome.returned.kind, outcome.delivery.class_) == (kind, class_)
+    assert outcome.returned.due == NOW + timedelta(seconds=outcomes.UNLISTED_S)
+
+
+def _apply(world: World, topic: str, record_key: str, /, **body: object) -> None:
+    world.apply(topic, record_key, msgspec.json.encode(body))

@@ -95,6 +95,17 @@ def test_the_next_day_has_a_new_count() -> None:
     assert dealt(scene, 40, first=120)[1] == 6
 
 
+def test_a_clock_that_is_set_back_over_midnight_gives_nothing_twice() -> None:
+    """What was dealt on the later day counts on the earlier one."""
+    scene = Scene(slots=2)
+    warming(scene, 1, 6)
+    scene.now = MIDNIGHT
+    assert dealt(scene, 40)[1] == 4
+    scene.now = MIDNIGHT - timedelta(seconds=1)
+    scene.restarted()
+    assert dealt(scene, 40, first=40)[1] <= 2
+
+
 def test_each_partition_spends_its_part() -> None:
     """Twelve partitions, ten mails: ten in all, at most one for each."""
     scene = Scene(slots=2)

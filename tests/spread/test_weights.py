@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from schemas.events import Condition, Control, Egress, Via, Warmup, WarmupDay
 from streams.spread import weights
-from streams.spread.weights import NEVER, Said, Weighed, weigh
+from streams.spread.weights import CONDITION_S, NEVER, Said, Weighed, weigh
 
 NOW = datetime(2026, 12, 1, 4, 0, tzinfo=UTC)
 MIDNIGHT = datetime(2026, 12, 2, tzinfo=UTC)
@@ -143,6 +143,9 @@ def test_a_block_ends_when_its_sender_said() -> None:
     blocked = condition(health="blocked", until=until)
     assert at_gmail(until - timedelta(seconds=1), condition=blocked).weight == 0.0
     assert at_gmail(until, condition=blocked).weight == 2.0
+    unbounded = condition(health="blocked")  # its sender says so again each 30 s, while there is one
+    assert at_gmail(NOW + timedelta(seconds=CONDITION_S - 1), condition=unbounded).weight == 0.0
+    assert at_gmail(NOW + timedelta(seconds=CONDITION_S), condition=unbounded).weight == 2.0
 
 
 def test_a_warming_ip_has_todays_weight_and_allowance() -> None:
