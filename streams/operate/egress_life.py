@@ -5,7 +5,6 @@ the slot anew does not end it.  Gates and senders follow either within seconds: 
 open, and what waits there goes back to be dealt over the others.
 """
 
-import difflib
 import ipaddress
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -16,13 +15,12 @@ import msgspec
 from schemas import ids
 from schemas.events import Control, Egress, Warmup
 from schemas.topics import CONTROLS, EGRESS, WARMUPS
-from streams.delivery.rollup import is_named
 from streams.operate.campaign_admin import user
 from streams.operate.egress_admin import changed_slot
 from streams.operate.errors import RefusedError, UnknownThingError, UsageFault
+from streams.operate.provider_names import check_provider
 from streams.runtime.cluster import Publisher, read_world
 from streams.runtime.settings import Settings
-from streams.spread.providers import PROVIDERS
 from streams.spread.weights import standing
 from streams.views import World
 
@@ -234,15 +232,6 @@ def warmup_days(settings: Settings, name: str) -> tuple[Egress, list[dict[str, A
         msgspec.to_builtins(one, builtin_types=(datetime,)) | {"limited": one.allowance is not None}
         for one in sorted(words, key=lambda one: (one.allowance is None, one.provider))
     ]
-
-
-def check_provider(settings: Settings, name: str) -> None:
-    """Raise UnknownThingError for a name that no mail is dealt under."""
-    known = PROVIDERS | set(settings.providers.values())
-    if name not in known and not name.startswith("mx:") and not is_named(name):  # mx: a host's own name
-        near = difflib.get_close_matches(name, known, n=1)
-        words = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(known))}"
-        raise UnknownThingError(f"no provider {name!r}; {words}")
 
 
 def span_of(text: str) -> timedelta:

@@ -114,6 +114,18 @@ def test_a_pause_holds_and_its_end_releases() -> None:
         assert len(scene.release().sends) == 1
 
 
+def test_a_tenant_that_is_paused_sends_no_transactional_mail_either() -> None:
+    """As the fuse does it: receivers judge the IP, whatever the kind of mail."""
+    scene = Scene()
+    scene.campaign("reset", kind="transactional")
+    pause = {"target": "tenant", "key": "acme", "state": "paused", "by": "automation:tenant-bounces", "reason": "t"}
+    scene.apply("controls", "tenant/acme@tenant-bounces", pause | {"at": NOW, "until": NOW + timedelta(hours=1)})
+    held = scene.ask("u1", campaign_id="reset", dedup_key="1", topic=TRANSACTIONAL)
+    assert (held.sends, held.deliveries[0].class_) == ([], "paused")
+    scene.later(hours=1)
+    assert [one.recipient_id for one in scene.release().sends] == ["u1"]
+
+
 def test_a_cancellation_ends_all_that_waits_in_batches() -> None:
     """Also what isn't due yet; never more than the limit at once."""
     scene = Scene()

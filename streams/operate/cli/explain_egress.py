@@ -28,6 +28,7 @@ def egress(
     from streams.delivery import shaping
     from streams.operate import egress_life
     from streams.operate.explain.egress_limits import TOPICS, Asked, lines
+    from streams.operate.provider_names import check_provider
     from streams.operate.settings_tree import leaves
     from streams.runtime.cluster import read_world
     from streams.spread.providers import OTHER, provider_of
@@ -39,7 +40,7 @@ def egress(
     if "." in provider and not provider.startswith("mx:"):
         name = provider_of(provider, found.providers)
         name = world.providers.get(provider, OTHER) if name == OTHER else name
-    egress_life.check_provider(found, name)
+    check_provider(found, name)
     origins = {leaf.name: leaf.origin for leaf in leaves(settings())}
     told = lines(
         Asked(
