@@ -8,7 +8,8 @@ CONTROL leases rates (DESIGN.md, choice 14); here they are spent, from a bucket 
 3. Transactional mail waits for no capacity.  It is debited all the same, so that marketing yields to it.
 4. Who arrives while others wait for the same waits behind them, credit or not.
 
-A lease that names no pool at all bounds nothing but paces.  After its end there is neither pace nor capacity.
+Before the first lease, and after the end of one, there is neither pace nor capacity.  A lease that names no pool,
+as a CONTROL of an earlier version issues it, bounds nothing but paces.
 """
 
 from collections.abc import Iterable
@@ -139,17 +140,22 @@ class Credit:
     def _purses(self, pool: str, provider: str, now: datetime) -> tuple[_Purse, ...]:
         """The pool's, then what is the provider's own; none where nothing is bounded."""
         lease = self._leased(now)
-        if lease is None or not lease.per_pool_s:
+        if lease is not None and not lease.per_pool_s:
             return ()
         found = self._capacity.get((pool, provider))
         if found is None:
-            part = 1.0 if self._lasts else 0.0
-            found = (self._purse(f"pool {pool}", part * lease.per_pool_s.get(pool, 0.0), now),)
-            name = f"{pool}/{provider}"
-            if name in lease.capacity_per_s:
-                found = (*found, self._purse(name, part * lease.capacity_per_s[name], now))
-            self._capacity[pool, provider] = found
+            found = self._capacity[pool, provider] = self._leased_purses(lease, pool, provider, now)
         return found
+
+    def _leased_purses(self, lease: Lease | None, pool: str, provider: str, now: datetime) -> tuple[_Purse, ...]:
+        if lease is None:
+            return (self._purse(f"pool {pool}", 0.0, now),)
+        part = 1.0 if self._lasts else 0.0
+        whole = self._purse(f"pool {pool}", part * lease.per_pool_s.get(pool, 0.0), now)
+        name = f"{pool}/{provider}"
+        if name not in lease.capacity_per_s:
+            return (whole,)
+        return (whole, self._purse(name, part * lease.capacity_per_s[name], now))
 
     def _purse(self, name: str, rate: float, now: datetime) -> _Purse:
         bucket = self._buckets.get(name)

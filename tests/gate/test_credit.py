@@ -97,12 +97,23 @@ def test_what_the_lease_does_not_name_has_nothing_but_a_provider_without_a_limit
 
 
 def test_a_lease_that_names_no_pool_bounds_nothing_but_paces() -> None:
-    """As from a CONTROL that leases paces alone; and so does none at all."""
+    """As from a CONTROL that leases paces alone."""
     scene = Scene()
-    assert len(scene.ask("a").sends) == 1
-    scene.lease({"acme:other": 1.0})
+    scene.lease({"acme:other": 1.0}, ttl_s=4)
     for number in range(50):
         assert len(scene.ask(f"u{number}").sends) == 1
+
+
+def test_before_the_first_lease_marketing_waits() -> None:
+    """A partition that CONTROL never spoke to deals transactional mail alone; the first lease sets the others free."""
+    scene = leased()
+    scene.apply("leases", "0", None)
+    assert scene.ask("a").types == ["waiting"]
+    reset(scene, 1)
+    assert scene.desk.next_release(scene.now) == scene.now + timedelta(seconds=1)
+    scene.lease(per_pool_s={"shared": 1000.0})
+    scene.later(milliseconds=2)
+    assert len(scene.release().sends) == 1
 
 
 def test_after_the_leases_end_marketing_waits() -> None:
