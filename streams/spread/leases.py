@@ -76,7 +76,7 @@ def split(rate: float, waiting: Sequence[int], *, floor: float) -> list[float]:
 
 
 def _current(demand: Demand | None, now: datetime) -> Demand | None:
-    return demand if demand is not None and now - demand.at <= timedelta(seconds=DEMAND_S) else None
+    return demand if demand is not None and abs(now - demand.at) <= timedelta(seconds=DEMAND_S) else None
 
 
 def _of_pool(demand: Demand, pool: str) -> int:

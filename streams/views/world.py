@@ -4,6 +4,7 @@ A `World` is fed record by record (`apply`) by whoever reads the topics, and ask
 that its reader does not read is empty.  It knows no Kafka and no clock: the caller passes `now`.
 """
 
+import sys
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
@@ -64,8 +65,9 @@ class World:
         self.leases: dict[str, Lease] = {}
         self.demands: dict[str, Demand] = {}
         self.warmups: dict[str, WarmupDay] = {}
-        self.domains: dict[str, DomainProvider] = {}
-        self.providers: dict[str, str] = {}  # of `domains`, domain to provider
+        # Of `domains`, domain to provider: as many as upstream's lists have domains of their own at a named provider,
+        # some 170 bytes each.
+        self.providers: dict[str, str] = {}
         self.suppressions: SuppressionStore = SuppressionsInMemory() if suppressions is None else suppressions
         self.offsets: dict[str, int] = {}
         self.changes = 0  # records folded in: what was worked out at one count holds until the next
@@ -91,7 +93,7 @@ class World:
                 (topics.LEASES, self.leases),
                 (topics.DEMANDS, self.demands),
                 (topics.WARMUPS, self.warmups),
-                (topics.DOMAINS, self.domains),
+                (topics.DOMAINS, {}),  # kept as `providers`
                 (topics.SUPPRESSIONS, {}),  # kept by the store
             )
         }
@@ -119,15 +121,16 @@ class World:
         self.changes += 1
 
     def _put(self, topic: str, table: dict[str, Any], key: str, event: Any) -> None:
+        if isinstance(event, DomainProvider):
+            self.providers[key] = sys.intern(event.provider)
+            return
         if isinstance(event, Campaign):
             self._shapes[key] = event, ids.campaign_shape(event)
         before = table.get(key)
         if isinstance(before, Lease) and timedelta() < before.issued_at - event.issued_at <= _LATE:
             return  # of a former owner of CONTROL, come late
         table[key] = event
-        if isinstance(event, DomainProvider):
-            self.providers[key] = event.provider
-        elif isinstance(event, Control):
+        if isinstance(event, Control):
             self._index(key, before, event)
         self._touch(topic, before, event)
 
