@@ -6,6 +6,7 @@ A worker's lines name its member, whichever thread they come from: the name is t
 import logging
 import re
 import sys
+import threading
 from collections.abc import MutableMapping
 from typing import Any
 
@@ -56,6 +57,16 @@ def configure(level: str, *, member: str | None = None) -> None:
         _MaskingFormatter(f"timestamp=%(asctime)s level=%(levelname)s logger=%(name)s event=%(message)r{of_member}")
     )
     logging.basicConfig(level=max(logging.WARNING, getattr(logging, level)), handlers=[handler], force=True)
+    threading.excepthook = _thread_ended
+
+
+def _thread_ended(ended: threading.ExceptHookArgs) -> None:
+    """One line, as for all else: Python would write a traceback, with whatever address is in it.
+
+    It is a library's thread that is stopped while the brokers are away; who waits for one of ours sees its end.
+    """
+    error = f"{ended.exc_type.__name__}: {ended.exc_value}"
+    structlog.get_logger(__name__).error("a thread ended", thread=ended.thread and ended.thread.name, error=error)
 
 
 class _MaskingFormatter(logging.Formatter):

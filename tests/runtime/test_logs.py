@@ -14,7 +14,7 @@ from streams.runtime.client_logs import STATE_S, ClientLog
 from streams.runtime.logs import mask
 
 LOGGING = """
-import logging, structlog
+import logging, structlog, threading
 from streams.runtime import logs
 logs.configure("INFO")
 log = structlog.get_logger("t")
@@ -29,6 +29,10 @@ try:
 except Fault:
     log.exception("failed")
     logging.getLogger("aiokafka").exception("library failed for %s", "taro@docomo.example")
+def fails(): raise Fault("RCPT TO:<taro@docomo.example>")
+thread = threading.Thread(target=fails, name="library")
+thread.start()
+thread.join()
 log.debug("too fine")
 logging.getLogger("aiokafka").info("chatter")
 """
@@ -43,6 +47,8 @@ def test_whatever_is_logged_no_address_is_told() -> None:
     assert "docomo" not in done.stderr and "taro" not in done.stderr.replace("taro+tag", "taro")
     lines = done.stderr.splitlines()
     assert sum("<address>" in line for line in lines) >= 7
+    (of_thread,) = [line for line in lines if "thread=library" in line]
+    assert 'error="Fault: RCPT TO:<<address>>"' in of_thread and done.stderr.count("Traceback") == 2
     assert "slot=3" in done.stderr and "too fine" not in done.stderr and "chatter" not in done.stderr
 
 
