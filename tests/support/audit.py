@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -34,6 +35,9 @@ FINALS: Final = frozenset(
 )
 # Seconds without a record until a look is over; a fetch answers within 50 ms.
 LOOK_S: Final = 0.4
+# Where records come all the time there is no such moment: then a look is over after this, once it has caught up.
+LONGEST_S: Final = 3.0
+_AT_ONCE: Final = 5_000
 
 
 class Coordinates(NamedTuple):
@@ -66,8 +70,11 @@ class Tail:
 
     def look(self) -> Iterator[Message]:
         """What came since the last look."""
-        while messages := self._consumer.consume(5_000, timeout=LOOK_S):
+        began = time.monotonic()
+        while messages := self._consumer.consume(_AT_ONCE, timeout=LOOK_S):
             yield from (message for message in messages if message.error() is None)
+            if len(messages) < _AT_ONCE and time.monotonic() - began > LONGEST_S:
+                return
 
     def close(self) -> None:
         """Let go of the cluster."""
