@@ -3,30 +3,20 @@
 from __future__ import annotations
 
 import json
-import uuid
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
 import pytest
-from click.testing import Result
 from confluent_kafka import Producer
 from typer.testing import CliRunner
 
 from schemas import ids, topics
 from schemas.events import (
-    Address,
-    Campaign,
-    Content,
-    Control,
-    DkimKey,
-    Domain,
     Egress,
     Recipient,
     Suppression,
     SuppressionRequest,
     Tenant,
-    Via,
 )
 from streams.operate.cli import app
 from streams.runtime import cluster
@@ -35,106 +25,9 @@ from streams.runtime.cluster import Publisher, read_all
 from streams.runtime.embedded.clickhouse import SqlServer
 from streams.runtime.keys import load_key
 from streams.runtime.settings import KafkaSettings, Settings
-from streams.runtime.topic_admin import apply_topics
+from tests.operate.cli.commanding import NOW, done, records, refused, run, submitted
 
 pytestmark = pytest.mark.integration
-
-NOW = datetime(2026, 11, 24, tzinfo=UTC)
-TENANT = Tenant(
-    tenant="acme",
-    name="Acme",
-    domains=(
-        Domain(
-            domain="acme.example",
-            return_path_domain="bounce.acme.example",
-            dkim=(DkimKey(selector="s1", key_file="keys/acme-s1.pem"),),
-        ),
-    ),
-)
-CAMPAIGN_TOML = """
-tenant = "acme"
-campaign_id = "{id}"
-kind = "{kind}"
-subject = "{{{{ name }}}}さんへ"
-html = "<p>秋</p>"
-from = {{ name = "エイクミ", address = "news@acme.example" }}
-"""
-
-
-@pytest.fixture(scope="module")
-def settings(kafka_bootstrap: str, tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """A deployment of its own on the session's broker, with the tenant acme."""
-    kafka = KafkaSettings(bootstrap=kafka_bootstrap, prefix=f"t{uuid.uuid4().hex[:8]}.", gate_partitions=2, slots=4)
-    settings = Settings(data_dir=tmp_path_factory.mktemp("data"), kafka=kafka)
-    apply_topics(settings)
-    with Publisher(settings) as publisher:
-        publisher.send(topics.TENANTS, "acme", TENANT)
-    return settings
-
-
-def run(settings: Settings, *arguments: str | Path) -> Result:
-    """One command line in this deployment."""
-    environment = {
-        "EVENPOST_DATA_DIR": str(settings.data_dir),
-        "EVENPOST_KAFKA__BOOTSTRAP": str(settings.kafka.bootstrap),
-        "EVENPOST_KAFKA__PREFIX": settings.kafka.prefix,
-        "EVENPOST_KAFKA__GATE_PARTITIONS": "2",
-        "EVENPOST_KAFKA__SLOTS": "4",
-    }
-    return CliRunner().invoke(app, [str(argument) for argument in arguments], env=environment)
-
-
-def done(settings: Settings, *arguments: str | Path) -> str:
-    """What a command that succeeds prints."""
-    result = run(settings, *arguments)
-    assert result.exit_code == 0, result.output
-    return result.stdout
-
-
-def refused(settings: Settings, code: int, *arguments: str | Path) -> str:
-    """The one line of a command that doesn't."""
-    result = run(settings, *arguments)
-    assert result.exit_code == code, result.output
-    assert result.exception is None or isinstance(result.exception, SystemExit)
-    *_, line = result.stderr.strip().splitlines()
-    assert line.startswith("error: ")
-    return line
-
-
-def campaign_file(folder: Path, campaign_id: str, *, kind: str = "marketing") -> Path:
-    """A campaign's TOML."""
-    path = folder / f"{campaign_id}.toml"
-    path.write_text(CAMPAIGN_TOML.format(id=campaign_id, kind=kind), encoding="utf-8")
-    return path
-
-
-def submitted(settings: Settings, folder: Path, campaign_id: str, *, kind: str = "marketing") -> str:
-    """A campaign that was submitted, by its name."""
-    done(settings, "campaign", "submit", campaign_file(folder, campaign_id, kind=kind), "--wait", "0")
-    return f"acme:{campaign_id}"
-
-
-def records(settings: Settings, topic: topics.Topic, key: str) -> list[bytes | None]:
-    """The values under a key, in order."""
-    return [record.value for record in read_all(settings, topic) if record.key == key]
-
-
-def compiled(campaign: Campaign, **change: str) -> tuple[str, Content]:
-    """What CONTROL would say of a campaign, and under which key."""
-    version = ids.content_version(ids.campaign_shape(campaign), TENANT.domains[0])
-    content = Content(
-        tenant="acme", campaign_id=campaign.campaign_id, version=version, kind=campaign.kind, channel="mail",
-        from_=campaign.from_, compiled_at=NOW, state="refused" if change else "compiled", **change,
-    )  # fmt: skip
-    return ids.content_key("acme", campaign.campaign_id, version), content
-
-
-def campaign(campaign_id: str) -> Campaign:
-    """The campaign of `campaign_file`."""
-    return Campaign(
-        tenant="acme", campaign_id=campaign_id, kind="marketing", subject="{{ name }}さんへ", html="<p>秋</p>",
-        from_=Address(name="エイクミ", address="news@acme.example"),
-    )  # fmt: skip
 
 
 def test_topics_apply_makes_each_topic_once(settings: Settings) -> None:
@@ -142,105 +35,6 @@ def test_topics_apply_makes_each_topic_once(settings: Settings) -> None:
     applied = json.loads(done(settings, "topics", "apply", "--json"))
     assert {one["topic"] for one in applied} == {settings.topic(topic.name) for topic in topics.TOPICS}
     assert not any(one["created"] for one in applied)
-
-
-def test_a_submitted_campaign_is_upstreams_event(settings: Settings, tmp_path: Path) -> None:
-    """Key and body are those of any other producer."""
-    name = submitted(settings, tmp_path, "plain")
-    (value,) = records(settings, topics.CAMPAIGNS, name)
-    assert msgspec.json.decode(value or b"", type=Campaign) == campaign("plain")
-
-
-def test_submit_tells_what_control_made_of_it(settings: Settings, tmp_path: Path) -> None:
-    """Compiled = its version; refused = the reason and exit code 1; silence = said so."""
-    good, bad = compiled(campaign("good")), compiled(campaign("bad"), reason="subject: unexpected '}'")
-    with Publisher(settings) as publisher:
-        for key, content in (good, bad):
-            publisher.send(topics.CONTENTS, key, content)
-    told = json.loads(done(settings, "campaign", "submit", campaign_file(tmp_path, "good"), "--json"))
-    assert told == {"campaign": "acme:good", "state": "compiled", "version": good[1].version, "reason": ""}
-    assert "subject: unexpected '}'" in refused(settings, 1, "campaign", "submit", campaign_file(tmp_path, "bad"))
-    silent = run(settings, "campaign", "submit", campaign_file(tmp_path, "silent"), "--wait", "0.3")
-    assert silent.exit_code == 0 and "no control worker compiled it" in silent.stderr
-
-
-def test_status_tells_why_a_campaign_sends_nothing(settings: Settings, tmp_path: Path) -> None:
-    """CONTROL refused its content, or its pool has no slot: state and reason say so, and submit warns of the latter."""
-    refused_content = compiled(campaign("unfit"), reason="html: [b]unexpected :smile:")
-    with Publisher(settings) as publisher:
-        publisher.send(topics.CONTENTS, *refused_content)
-        publisher.send(topics.EGRESS, "0", Egress(slot=0, via=Via(kind="bind", address="127.0.0.2"), ehlo="m.example"))
-    name = submitted(settings, tmp_path, "unfit")
-    told = json.loads(done(settings, "campaign", "status", name, "--json"))
-    assert (told["state"], told["reason"]) == ("refused", "html: [b]unexpected :smile:")
-    path = campaign_file(tmp_path, "lost")
-    path.write_text(f'pool = "nopool"\n{path.read_text(encoding="utf-8")}', encoding="utf-8")
-    assert "no active egress in pool nopool" in run(settings, "campaign", "submit", path, "--wait", "0").stderr
-    told = json.loads(done(settings, "campaign", "status", "acme:lost", "--json"))
-    assert (told["state"], told["reason"]) == ("running", "no active egress in pool nopool")
-    table = done(settings, "campaign", "status", "--all")
-    assert "html: [b]unexpected :smile:" in table and "accepted" not in table
-    with Publisher(settings) as publisher:
-        publisher.send(topics.EGRESS, "0", None)
-
-
-def test_submit_refuses_before_kafka_has_it(settings: Settings, tmp_path: Path) -> None:
-    """A wrong file is exit code 2, an unknown tenant 1, and nothing was written."""
-    path = campaign_file(tmp_path, "wrong", kind="promo")
-    assert "kind = 'promo'" in refused(settings, 2, "campaign", "submit", path)
-    path.write_text(CAMPAIGN_TOML.format(id="wrong", kind="marketing").replace('"acme"', '"nobody"'), encoding="utf-8")
-    assert "no tenant 'nobody' (known: acme)" in refused(settings, 1, "campaign", "submit", path)
-    assert records(settings, topics.CAMPAIGNS, "acme:wrong") == []
-
-
-def test_pause_resume_and_cancel_write_controls(settings: Settings, tmp_path: Path) -> None:
-    """A pause is a control, its end a tombstone; a cancelled campaign stays cancelled."""
-    name = submitted(settings, tmp_path, "held")
-    done(settings, "campaign", "pause", name, "--reason", "wrong price")
-    assert json.loads(done(settings, "campaign", "status", name, "--json"))["state"] == "paused"
-    done(settings, "campaign", "resume", name)
-    done(settings, "campaign", "cancel", name, "--yes")
-    pause, tombstone, cancel = records(settings, topics.CONTROLS, f"campaign/{name}")
-    control = msgspec.json.decode(pause or b"", type=Control)
-    assert (control.target, control.key, control.state, control.reason) == ("campaign", name, "paused", "wrong price")
-    assert tombstone is None
-    assert msgspec.json.decode(cancel or b"", type=Control).state == "cancelled"
-    assert "was cancelled" in refused(settings, 1, "campaign", "resume", name)
-
-
-def test_resume_tells_whom_automation_has_paused(settings: Settings, tmp_path: Path) -> None:
-    """An operator's word does not end automation's: the refusal names until when, why, and the command that does."""
-    name = submitted(settings, tmp_path, "spammy")
-    now = datetime.now(UTC)
-    control = Control(
-        target="campaign",
-        key=name,
-        state="paused",
-        by="automation:spam-content",
-        reason="spam-content: 30 in 60 s",
-        at=now,
-        until=now + timedelta(hours=2),
-    )
-    with Publisher(settings) as publisher:
-        publisher.send(topics.CONTROLS, ids.control_key(control), control)
-    told = refused(settings, 1, "campaign", "resume", name)
-    assert "by spam-content: 30 in 60 s" in told
-    assert "evenpost incidents lift ID" in told
-
-
-def test_cancel_asks_first(settings: Settings, tmp_path: Path) -> None:
-    """Nobody said yes: nothing happens."""
-    name = submitted(settings, tmp_path, "kept")
-    assert run(settings, "campaign", "cancel", name).exit_code == 1
-    assert records(settings, topics.CONTROLS, f"campaign/{name}") == []
-
-
-def test_a_campaign_typed_wrong_names_near_ones(settings: Settings, tmp_path: Path) -> None:
-    """`acme:sprnig` was meant to be `acme:spring`."""
-    submitted(settings, tmp_path, "spring")
-    assert "acme:spring" in refused(settings, 1, "campaign", "pause", "acme:sprnig")
-    assert "expected TENANT:CAMPAIGN" in refused(settings, 2, "campaign", "status", "spring")
-    assert "--all" in refused(settings, 2, "campaign", "status")
 
 
 def test_recipients_are_loaded_where_their_campaign_wants_them(settings: Settings, tmp_path: Path) -> None:
