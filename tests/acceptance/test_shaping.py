@@ -5,13 +5,13 @@ from __future__ import annotations
 import secrets
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
 from tests.acceptance.results import recorded
-from tests.e2e import blocking, burst, dilution, halting, throttle
-from tests.support.e2e import box
+from tests.e2e import blocking, burst, dilution, draining, halting, throttle
+from tests.support.e2e import Box, box
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(3600)]
 
@@ -38,6 +38,19 @@ def test_an_ip_that_a_provider_blocks(tmp_path: Path) -> None:
     with box(tmp_path / "data", simulated=blocking.SIMULATED) as world:
         world.egress()
         recorded("blocked-ip", partial(blocking.blocked, world, mails=3_000))
+
+
+def test_an_ip_that_is_drained_and_taken_back(tmp_path: Path) -> None:
+    """With mail in it: nothing more leaves from it, the others carry what waited there; then it has its part again."""
+    with box(tmp_path / "data") as world:
+        world.egress()
+        recorded("draining", partial(_drained_and_back, world))
+
+
+def _drained_and_back(world: Box) -> dict[str, Any]:
+    drained = draining.drained(world, recipients=600)
+    world.evenpost("egress", "resume", draining.host(draining.DRAINED))
+    return {"drained": drained, "taken_back": draining.taken_back(world, recipients=900)}
 
 
 def test_pause_cancel_and_pace_with_a_hundred_thousand_waiting(tmp_path: Path) -> None:
