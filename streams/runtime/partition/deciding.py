@@ -8,6 +8,7 @@
 What a batch comes to is said, not done: records for its transaction, and how many events failed, for the fuse.
 """
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -87,6 +88,8 @@ class Decided:
 
     records: list[Record] = field(default_factory=list)
     failed: int = 0
+    # Seconds that the events took, without what waited.
+    events_s: float = 0.0
     # Outputs and source events of dead letters, counted by declared topic once they are committed.
     letters: dict[str, int] = field(default_factory=dict)
 
@@ -133,6 +136,7 @@ class Deciding:
         """Decide these messages, then what waited, at most `release` of it."""
         decided = Decided()
         outputs: list[Any] = []
+        began = time.monotonic()
         for message in batch:
             received = Received(
                 topic=self._names[message.topic],
@@ -148,6 +152,7 @@ class Deciding:
                 outputs += end(received, now, refused.failure)
             else:
                 outputs += self._guarded(received, now, decided)
+        decided.events_s = time.monotonic() - began
         if decided.failed > TOLD:
             log.error("more events could not be decided", partition=self._partition, events=decided.failed - TOLD)
         if release:

@@ -38,6 +38,7 @@ from streams.runtime.partition.fuse import Fuse
 from streams.runtime.partition.group_offsets import GroupOffsets
 from streams.runtime.partition.halving import Halving
 from streams.runtime.partition.inbox import Inbox
+from streams.runtime.partition.slices import Slices
 from streams.runtime.partition.stateless import NoTable
 from streams.runtime.partition.table_recovery import TableRecovery
 from streams.runtime.partition.taking_over import Taken, TakingOver
@@ -50,8 +51,8 @@ __all__ = ["Decider", "Output", "PartitionLoop", "Received"]
 
 log = structlog.get_logger(__name__)
 
-# A batch is decided on the event loop in one go: 500 events at 200 us keep heartbeats and other partitions waiting
-# for 0.1 s at most.
+# A batch is decided on the event loop in one go, heartbeats and other partitions wait: never more events than that, and
+# no more than `slices` says.
 BATCH: Final = 500
 RELEASE: Final = 300
 # While nothing comes and nothing is due, look again this often: views change without an event.
@@ -120,6 +121,7 @@ class PartitionLoop:
             go_on=lambda: not self._stopping,
         )
         self._halving = Halving(batch=BATCH, release=RELEASE)
+        self._slices = Slices(BATCH)
         self._began, self._last_events = 0.0, 0
         self._stopping = False
         self._done = asyncio.Event()
@@ -184,10 +186,11 @@ class PartitionLoop:
                 continue
             if not await self._gathered():
                 return
-            batch = self._inbox.take(self._halving.batch)
+            batch = self._inbox.take(min(self._halving.batch, self._slices.batch))
             now = datetime.now(UTC)
             release = self._halving.release(time.monotonic())
             decided = deciding.decide(batch, now, release=release, refused=self._halving.refused)
+            self._slices.took(len(batch), decided.events_s)
             if not batch and decided.empty:
                 self._on_worked(self, self.partition)  # all that came may lie below the floor
                 await self._idle(deciding.next_release(now), now)
