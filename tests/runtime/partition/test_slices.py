@@ -9,8 +9,8 @@ from streams.runtime.partition.slices import LEAST, SLICE_S, Slices
 
 
 def test_quick_events_fill_whole_batches_and_slow_ones_slices() -> None:
-    """200 us each are 250 events; a millisecond each are 50; whatever they cost, so many at least."""
-    for each_s, batch in ((50e-6, 500), (200e-6, 250), (1e-3, 50), (10e-3, LEAST)):
+    """20 us each are 500 events, 200 us are 100; whatever they cost, so many at least."""
+    for each_s, batch in ((20e-6, 500), (40e-6, 500), (200e-6, 100), (500e-6, 40), (10e-3, LEAST)):
         slices = Slices(500)
         assert slices.batch == 500
         slices.took(500, 500 * each_s)
@@ -21,11 +21,11 @@ def test_one_slow_batch_is_no_new_rate() -> None:
     """A collection of garbage in the middle of it; when it is slow for good, that counts."""
     slices = Slices(500)
     for _ in range(20):
-        slices.took(250, 250 * 200e-6)
-    slices.took(250, 250 * 400e-6)
-    assert 200 < slices.batch < 250
+        slices.took(100, 100 * 200e-6)
+    slices.took(100, 100 * 400e-6)
+    assert 80 < slices.batch < 100
     for _ in range(20):
-        slices.took(120, 120 * 400e-6)
+        slices.took(50, 50 * 400e-6)
     assert abs(slices.batch - SLICE_S / 400e-6) < 5
 
 
