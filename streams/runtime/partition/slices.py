@@ -2,8 +2,8 @@
 
 Pure.  A transactional mail waits for the batch that its partition is at, and for one of each other partition of the
 worker.  Beside a burst of 80,000 that one gate of four partitions read in, on two cores with all other roles, its p99
-from event to accepted was 4.9 s with 500 events each, 2.0 s with slices of 50 ms, 0.8 s with 20 ms.  Reading in took 4 %
-longer: short batches are more transactions.
+from event to accepted was 4.9 s with 500 events each, 2.0 s with slices of 50 ms, 0.8 s with 20 ms.  Reading in took
+4 % longer: short batches are more transactions.
 """
 
 from typing import Final
