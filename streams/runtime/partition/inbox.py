@@ -15,13 +15,13 @@ from streams.runtime import metrics
 class Inbox:
     """The events of one partition number."""
 
-    def __init__(self, names: Mapping[str, str], *, full: int) -> None:
-        """`names` maps full topic names to declared ones, in the order of service; `full` events are a full batch."""
+    def __init__(self, names: Mapping[str, str]) -> None:
+        """`names` maps full topic names to declared ones, in the order of service."""
         self._queues: dict[str, deque[Any]] = {topic: deque() for topic in names}
         self._repeated = {topic: metrics.REPEATED.labels(name) for topic, name in names.items()}
         self._taken: dict[str, int] = {}
         self._floor: dict[str, int] = {}
-        self._full_at = full
+        self._full_at = 1
         self._came, self._full = asyncio.Event(), asyncio.Event()
         self._ended = False
         self.waiting = 0
@@ -92,9 +92,10 @@ class Inbox:
         self._came.set()
         self._full.set()
 
-    async def fill(self, limit_s: float) -> None:
-        """Wait until a full batch is there, at most so long."""
-        if limit_s <= 0 or self._ended:
+    async def fill(self, limit_s: float, *, full: int) -> None:
+        """Wait until a full batch is there, of so many events, at most so long."""
+        self._full_at = full
+        if limit_s <= 0 or self._ended or self.waiting >= full:
             return
         self._full.clear()
         await _within(self._full, limit_s)

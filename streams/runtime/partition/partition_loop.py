@@ -98,7 +98,7 @@ class PartitionLoop:
         self.ready = False
         self._settings = settings
         self._names = {settings.topic(name): name for name in topics}
-        self._inbox = Inbox(self._names, full=BATCH)
+        self._inbox = Inbox(self._names)
         self._changelog = None if changelog is None else settings.topic(changelog)
         self._group = group
         self._make_decider = make_decider
@@ -186,7 +186,7 @@ class PartitionLoop:
                 continue
             if not await self._gathered():
                 return
-            batch = self._inbox.take(min(self._halving.batch, self._slices.batch))
+            batch = self._inbox.take(self._most)
             now = datetime.now(UTC)
             release = self._halving.release(time.monotonic())
             decided = deciding.decide(batch, now, release=release, refused=self._halving.refused)
@@ -210,13 +210,18 @@ class PartitionLoop:
                 self._halving.went(len(batch))
             self._on_worked(self, self.partition)
 
+    @property
+    def _most(self) -> int:
+        return min(self._halving.batch, self._slices.batch)
+
     async def _gathered(self) -> bool:
         """Wait for the window's end, or a full batch; not where nothing waits.  False where all is to end."""
         waiting = self._inbox.waiting
         if waiting:
             since = time.monotonic() - self._began
-            wait = wait_s(since_last_s=since, last_events=self._last_events, waiting=waiting, full=BATCH)
-            await self._inbox.fill(wait)
+            full = self._most
+            wait = wait_s(since_last_s=since, last_events=self._last_events, waiting=waiting, full=full)
+            await self._inbox.fill(wait, full=full)
         return not self._stopping
 
     async def _commit(self, taken: _Taken, batch: Sequence[Any], decided: Decided) -> None:
