@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from streams.operate.cli import bench_sender, bench_spread, bench_state, bench_warmup, proving
+from streams.operate.cli import bench_pipeline, bench_sender, bench_spread, bench_state, bench_warmup, proving
 from streams.operate.cli.terminal import settings
 from streams.operate.errors import UsageFault
 
@@ -15,6 +15,7 @@ app = typer.Typer(no_args_is_help=True)
 bench_state.register(app)
 bench_sender.register(app)
 bench_spread.register(app)
+bench_pipeline.register(app)
 bench_warmup.register(app)
 
 # Below it a run is over before rates and latencies say anything: its rightness is checked alone.

@@ -15,7 +15,7 @@ from streams.operate.demo import scene
 from streams.operate.demo.evidence import Evidence, Place
 from streams.operate.demo.plan import Plan
 from streams.operate.demo.signatures import Verified
-from streams.operate.proof import weights
+from streams.operate.proof import warehouse, weights
 from streams.operate.proof.checks import Check, at_most
 from streams.spread.check import WINDOW_BOUND, Segment, window_deviations, worst_window_deviation
 
@@ -34,7 +34,7 @@ def of_evidence(plan: Plan, evidence: Evidence) -> list[Check]:
         *_spread(evidence),
         _own_slot(evidence),
         _dead_letters(plan, evidence),
-        _warehouse(evidence),
+        warehouse.same(evidence.records, evidence.rows),
         _receiver(evidence),
         _suppressed(plan, evidence),
     ]
@@ -176,15 +176,6 @@ def _dead_letters(plan: Plan, evidence: Evidence) -> Check:
     return at_most("dead letters", faults, 0, note)
 
 
-def _warehouse(evidence: Evidence) -> Check:
-    partitions = evidence.records.keys() | evidence.rows.keys()
-    wrong = sum(evidence.records.get(partition) != evidence.rows.get(partition) for partition in partitions)
-    there = sum(count for count, _ in evidence.records.values())
-    rows = sum(count for count, _ in evidence.rows.values())
-    note = f"{there:,} delivery events, {rows:,} rows"
-    return at_most("ClickHouse = Kafka", wrong, 0, note)
-
-
 def _receiver(evidence: Evidence) -> Check:
     accepted = Counter(delivery.send_id for delivery in evidence.deliveries if delivery.type == "accepted")
     wrong = sum(accepted[name] != evidence.taken[name] for name in accepted.keys() | evidence.taken.keys())
@@ -211,11 +202,3 @@ def of_signatures(verified: Verified) -> list[Check]:
 def _signed(verifier: str, passed: int, sampled: int) -> Check:
     failed = sampled - passed if sampled else 1
     return at_most(f"signatures by {verifier}", failed, 0, f"{passed:,} of {sampled:,} messages as received")
-
-
-def of_processes(*, started: int, left: int, restarts: int) -> list[Check]:
-    """All that ran is gone, and nothing ended before it was asked to."""
-    return [
-        at_most("workers started again", restarts, 0, "none ended unasked" if not restarts else "see logs/"),
-        at_most("processes left", left, 0, f"{started:,} ran"),
-    ]

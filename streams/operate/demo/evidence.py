@@ -5,7 +5,7 @@ Read after the run, from the beginning to the end; nothing here comes from the w
 
 import json
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -22,14 +22,13 @@ from schemas.topics import (
     SENDS_TRANSACTIONAL,
 )
 from streams.operate.demo.stage import Receiver
+from streams.operate.proof import warehouse
+from streams.operate.proof.warehouse import Sums
 from streams.operate.simulator import Entry, read_log
-from streams.runtime.cluster import read_all, sql_endpoint
+from streams.runtime.cluster import read_all
 from streams.runtime.settings import Settings
-from streams.warehouse import query
 
 Place = tuple[str, int, int]  # topic without prefix, partition, offset
-# kafka_partition -> (records, sum of offsets): two logs that agree in both hold the same records.
-Sums = dict[int, tuple[int, int]]
 _MESSAGE_ID: Final = re.compile(r"<(?P<send_id>[0-9a-f]{32})@(?P<tenant>[a-z0-9-]+)\.example>")
 
 
@@ -65,11 +64,11 @@ def gather(settings: Settings, receiver: Receiver) -> Evidence:
     """Read all of it; about a second for 10,000 recipients."""
     asked, unnamed = _asked(settings)
     deliveries: list[Delivery] = []
-    records: dict[int, list[int]] = defaultdict(list)
+    places: list[tuple[int, int]] = []
     decode = msgspec.json.Decoder(Delivery).decode
     for record in read_all(settings, DELIVERIES):
         deliveries.append(decode(record.value or b""))
-        records[record.partition].append(record.offset)
+        places.append((record.partition, record.offset))
     decode_send = msgspec.json.Decoder(Send).decode
     entries = list(read_log(receiver.log))
     return Evidence(
@@ -82,8 +81,8 @@ def gather(settings: Settings, receiver: Receiver) -> Evidence:
             for topic in (SENDS_TRANSACTIONAL, SENDS_MARKETING)
             for record in read_all(settings, topic)
         ),
-        records={partition: (len(offsets), sum(offsets)) for partition, offsets in records.items()},
-        rows=rows(settings),
+        records=warehouse.records(places),
+        rows=warehouse.rows(settings),
         taken=_taken(entries),
         touched=frozenset(_touched(entries)),
     )
@@ -104,13 +103,6 @@ def _asked(settings: Settings) -> tuple[list[Asked], int]:
             place = (topic.name, record.partition, record.offset)
             found.append(Asked(place=place, at=at, campaign=campaign, event=event))
     return found, unnamed
-
-
-def rows(settings: Settings) -> Sums:
-    """ClickHouse's delivery events by the Kafka partition that they came from, each row as it stands."""
-    statement = "SELECT kafka_partition, count(), sum(kafka_offset) FROM deliveries GROUP BY kafka_partition"
-    table = query.run(sql_endpoint(settings), statement, database=settings.clickhouse.database)
-    return {int(partition): (int(count), int(offsets)) for partition, count, offsets in table.rows}
 
 
 def _taken(entries: list[Entry]) -> Counter[str]:

@@ -7,9 +7,7 @@
 5. Stop everything, see that it is gone, and judge.
 """
 
-import contextlib
 import time
-from collections import defaultdict
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +23,8 @@ from streams.operate.demo.plan import Plan
 from streams.operate.demo.screen import DemoScreen
 from streams.operate.demo.stage import Receiver
 from streams.operate.errors import FleetError
+from streams.operate.proof import processes as processes_of_run
+from streams.operate.proof import usage, warehouse
 from streams.operate.proof.checks import Check
 from streams.operate.up import Fleet
 from streams.runtime.cluster import Publisher
@@ -79,7 +79,7 @@ def demonstrate(base: Settings, folder: Path, screen: DemoScreen, *, recipients:
     judged = [
         *checks.of_evidence(planned, seen),
         *checks.of_signatures(verified),
-        *checks.of_processes(started=len(processes), left=len(left), restarts=restarts),
+        *processes_of_run.checks(started=len(processes), left=len(left), restarts=restarts),
     ]
     pace = figures.pace(planned, seen, cpu_s=cpu_s)
     numbers = figures.as_json(planned, seen, pace, seed=seed, seconds=screen.seconds)
@@ -97,28 +97,19 @@ def _deliver(
     # the first recipients wait for their campaign's content and are dealt behind later ones, not as planned.
     time.sleep(FRESH_S)
     screen.phase("delivering")
-    before = _cpu_s(fleet)
+    before = usage.by_role(fleet.pids)
     reached = _follow(settings, planned, screen, patience_s=PATIENCE_S + PATIENCE_PER_THOUSAND_S * recipients / 1000)
     if not reached:
         screen.note("not all mail came to its end in time; judging what there is")
-    cpu_s = {role: used - before.get(role, 0.0) for role, used in _cpu_s(fleet).items()}
+    after = usage.by_role(fleet.pids)
+    cpu_s = {role: used.since(before.get(role, usage.Used())).cpu_s for role, used in after.items()}
     screen.phase("gathering evidence")
     seen = evidence.gather(settings, receiver)
     deadline = time.monotonic() + CAUGHT_UP_S
     while seen.rows != seen.records and time.monotonic() < deadline:  # the warehouse writes a second behind
         time.sleep(LOOK_S / 2)
-        seen = msgspec.structs.replace(seen, rows=evidence.rows(settings))
+        seen = msgspec.structs.replace(seen, rows=warehouse.rows(settings))
     return seen, signatures.verify(receiver, settings.data_dir), cpu_s
-
-
-def _cpu_s(fleet: Fleet) -> dict[str, float]:
-    """CPU seconds that each member used by now, by its role."""
-    used: dict[str, float] = defaultdict(float)
-    for member, pid in fleet.pids.items():
-        with contextlib.suppress(psutil.Error):  # it ends: the check of restarts will say so
-            times = psutil.Process(pid).cpu_times()
-            used[member.rpartition("-")[0] or member] += times.user + times.system
-    return dict(used)
 
 
 def _follow(settings: Settings, planned: Plan, screen: DemoScreen, *, patience_s: float) -> bool:

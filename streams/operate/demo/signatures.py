@@ -10,11 +10,11 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-import dkim
 import dns.resolver
 import msgspec
 
 from streams.operate.demo.stage import Receiver
+from streams.operate.proof.signatures import Lookup, passes
 
 # Debian puts it where a user's PATH does not look.
 _PLACES: Final = "/usr/sbin:/usr/local/sbin:/sbin"
@@ -38,19 +38,12 @@ def verify(receiver: Receiver, folder: Path) -> Verified:
     lookup = _lookup(receiver.dns_port)
     return Verified(
         sampled=len(mails),
-        dkimpy=sum(_passes(mail.read_bytes(), lookup) for mail in mails),
+        dkimpy=sum(passes(mail.read_bytes(), lookup) for mail in mails),
         opendkim=_opendkim(mails, receiver, folder),
     )
 
 
-def _passes(message: bytes, lookup: object) -> bool:
-    try:
-        return bool(dkim.verify(message, dnsfunc=lookup))
-    except dkim.DKIMException:
-        return False
-
-
-def _lookup(port: int) -> object:
+def _lookup(port: int) -> Lookup:
     """TXT records from the simulator's DNS, as any verifier would ask for them."""
     resolver = dns.resolver.Resolver(configure=False)
     resolver.nameservers = ["127.0.0.1"]

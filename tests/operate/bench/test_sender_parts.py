@@ -16,13 +16,16 @@ from schemas.events import Delivery
 from streams.delivery import outcomes
 from streams.delivery.outcomes import OutcomeSettings
 from streams.delivery.smtp import Result
-from streams.operate.bench.sender import audit, clock, mailing, page, sides, sink
+from streams.operate.bench import mailing, sink
+from streams.operate.bench.sender import audit, clock, page, sides
 from streams.operate.bench.sender.page import Told
 from streams.operate.proof.receiving import make_key
 from streams.runtime.metrics import REGISTRY, TRANSACTIONS
 
 AT = datetime(2026, 9, 1, 9, tzinfo=UTC)
 INF = float("inf")
+# With dots that are doubled on the wire, blanks at a line's end and a blank line at the message's.
+MAIL = "Subject: x\r\n\r\nHi. \r\n.\r\n..\r\n\r\n"
 
 
 def deliveries(*numbers: int, disposition: str = "accepted") -> list[Delivery]:
@@ -62,11 +65,14 @@ def test_who_begins_alternates() -> None:
 @pytest.mark.integration
 def test_the_receiver_counts_each_message_before_its_250(tmp_path: Path) -> None:
     """smtp-sink where the machine has it, else our simulator: one more with each reply, from 0."""
-    with sink.receiving(tmp_path) as receiver, smtplib.SMTP("127.0.0.1", receiver.port) as client:
+    with sink.receiving(tmp_path, keep_every=2) as receiver, smtplib.SMTP("127.0.0.1", receiver.port) as client:
         for count in range(3):
             assert receiver.count() == count
-            client.sendmail("a@bench.example", ["b@mail.example"], "Subject: x\r\n\r\nHi.\r\n")
+            client.sendmail("a@bench.example", ["b@mail.example"], MAIL)
         assert receiver.count() == 3
+        took = receiver.received()
+    assert took.addresses == {"b@mail.example": 3}
+    assert set(took.sample) == {MAIL.encode()}
 
 
 @pytest.mark.integration

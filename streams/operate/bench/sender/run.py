@@ -15,8 +15,8 @@ from typing import Final
 
 import msgspec
 
-from streams.operate.bench import stage
-from streams.operate.bench.sender import audit, clock, mailing, page, scene, sides, sink
+from streams.operate.bench import mailing, sink, stage
+from streams.operate.bench.sender import audit, clock, page, scene, sides
 from streams.operate.bench.sender.clock import Late, Measured
 from streams.operate.bench.sender.sides import Side
 from streams.operate.proof.receiving import make_key

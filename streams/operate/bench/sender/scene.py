@@ -9,7 +9,7 @@ from pathlib import Path
 
 from schemas import ids
 from schemas.topics import CAMPAIGNS, CONTENTS, EGRESS, SENDS_MARKETING, TENANTS
-from streams.operate.bench.sender import mailing
+from streams.operate.bench import mailing
 from streams.runtime.cluster import Publisher
 from streams.runtime.settings import (
     DnsSettings,

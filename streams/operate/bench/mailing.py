@@ -1,13 +1,13 @@
-"""What the measured sender is given: one campaign, one sending IP a slot, and sends that are dealt already.
+"""What is sent where mail itself is measured: one campaign, one sending IP a slot, persons, and sends dealt already.
 
-All of it is made from numbers, so that the auditor can make it again.  The message is what a shop's newsletter is once
-it is composed and signed: 10 KB on the wire, text and HTML, with the person's name, points and picks in it.
+All of it is made from numbers, so that an auditor can make it again.  The message is what a shop's newsletter is once
+it is composed and signed: 10 KB on the wire (or 30), text and HTML, with the person's name, points and picks in it.
 """
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Literal
 
 from schemas import ids
 from schemas.events import Address, Campaign, Content, Destination, DkimKey, Domain, Egress, Send, Tenant, Via
@@ -56,8 +56,9 @@ _FOOT: Final = """\
 </body>
 </html>
 """
-# As many as make 10 KB of the whole message.
-_SECTIONS: Final = 12
+# KB of the whole message, and as many sections as make that.
+Size = Literal[10, 30]
+_SECTIONS: Final[dict[Size, int]] = {10: 12, 30: 46}
 
 
 def tenant() -> Tenant:
@@ -65,9 +66,9 @@ def tenant() -> Tenant:
     return Tenant(tenant=TENANT, name="Bench", domains=(_domain(),))
 
 
-def campaign() -> Campaign:
+def campaign(size: Size = 10) -> Campaign:
     """The one campaign."""
-    sections = "".join(_SECTION.format(number=number) for number in range(1, _SECTIONS + 1))
+    sections = "".join(_SECTION.format(number=number) for number in range(1, _SECTIONS[size] + 1))
     return Campaign(
         tenant=TENANT,
         campaign_id=CAMPAIGN,
@@ -79,9 +80,9 @@ def campaign() -> Campaign:
     )
 
 
-def content(at: datetime) -> Content:
+def content(at: datetime, size: Size = 10) -> Content:
     """The campaign as CONTROL compiles it."""
-    asked = campaign()
+    asked = campaign(size)
     version = ids.content_version(ids.campaign_shape(asked), _domain())
     return compile_content(asked, _domain(), version=version, now=at)
 
@@ -96,6 +97,21 @@ def egress(slots: int) -> Iterator[Egress]:
 def recipient_id(number: int) -> str:
     """The person of this number."""
     return f"p{number:07d}"
+
+
+def address(number: int) -> str:
+    """Where that person is reached."""
+    return f"{recipient_id(number)}@mail.example"
+
+
+def variables(number: int) -> dict[str, Any]:
+    """What the message says to that person."""
+    return {
+        "name": f"Aiko {number}",
+        "points": f"{number * 7919 % 100_000:,}",
+        "city": _CITIES[number % len(_CITIES)],
+        "picks": [_PICKS[(number + step) % len(_PICKS)] for step in range(3)],
+    }
 
 
 def send_id(number: int) -> str:
@@ -116,13 +132,8 @@ def send(number: int, *, slots: int, version: str, at: datetime) -> Send:
         campaign_id=CAMPAIGN,
         kind="marketing",
         recipient_id=recipient_id(number),
-        to=Destination(address=f"{recipient_id(number)}@mail.example"),
-        variables={
-            "name": f"Aiko {number}",
-            "points": f"{number * 7919 % 100_000:,}",
-            "city": _CITIES[number % len(_CITIES)],
-            "picks": [_PICKS[(number + step) % len(_PICKS)] for step in range(3)],
-        },
+        to=Destination(address=address(number)),
+        variables=variables(number),
         content=version,
         created_at=at,
         queued_at=at,
@@ -144,9 +155,9 @@ def send(number: int, *, slots: int, version: str, at: datetime) -> Send:
     )
 
 
-def octets(folder: Path, at: datetime) -> int:
+def octets(folder: Path, at: datetime, size: Size = 10) -> int:
     """How large a message of these is on the wire; `folder` has the key."""
-    compiled = content(at)
+    compiled = content(at, size)
     tokens = Tokens(bytes(KEY_BYTES), address_key=bytes(KEY_BYTES))
     pool = MailSettings()
     composer = Composer(

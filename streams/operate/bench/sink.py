@@ -2,6 +2,9 @@
 
 Postfix's smtp-sink (Debian: `apt-get install postfix`) where the machine has it: it leaves the machine's CPU to what is
 measured, and its count is none of ours.  Else our simulator, and the report says so.
+
+Where messages are to be kept, `received` says afterwards who was written to how often, and gives each K-th message
+(`took.py`).
 """
 
 import contextlib
@@ -13,6 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Protocol
 
+from streams.operate.bench import took
+from streams.operate.bench.took import Took
 from streams.operate.proof.receiving import simulator, wait_for
 from streams.runtime.children import spawn
 from streams.runtime.embedded.state import free_port
@@ -35,9 +40,13 @@ class Sink(Protocol):
     """A receiver that runs."""
 
     port: int
+    pid: int
 
     def count(self) -> int:
         """How many messages it took by now: it counts each before it says so."""
+
+    def received(self) -> Took:
+        """What it took, where messages were to be kept."""
 
 
 def kind() -> Kind:
@@ -46,10 +55,13 @@ def kind() -> Kind:
 
 
 @contextlib.contextmanager
-def receiving(folder: Path) -> Iterator[Sink]:
-    """One that has counted nothing yet, ended with the block.  Raises FleetError."""
+def receiving(folder: Path, *, keep_every: int = 0) -> Iterator[Sink]:
+    """One that has counted nothing yet, ended with the block; `keep_every` K keeps each K-th message, 0 none.
+
+    Raises FleetError.
+    """
     program = _smtp_sink()
-    with _simulator(folder) if program is None else _debian(program, folder) as sink:
+    with _simulator(folder, keep_every) if program is None else _debian(program, folder, keep_every) as sink:
         yield sink
 
 
@@ -60,9 +72,15 @@ def _smtp_sink() -> str | None:
 class _Debian:
     """It writes all its counters, one after the other on one line, whenever one of them changes."""
 
-    def __init__(self, port: int, output: Path) -> None:
+    def __init__(self, *, port: int, pid: int, output: Path, kept: Path, keep_every: int) -> None:
         self.port = port
+        self.pid = pid
         self._output = output
+        self._kept = kept
+        self._keep_every = keep_every
+
+    def received(self) -> Took:
+        return took.of_smtp_sink(self._kept, self._keep_every)
 
     def count(self) -> int:
         with self._output.open("rb") as counters:
@@ -72,23 +90,31 @@ class _Debian:
 
 
 @contextlib.contextmanager
-def _debian(program: str, folder: Path) -> Iterator[_Debian]:
-    port, output = free_port(), folder / "smtp-sink.log"
-    user = ("-u", "nobody") if os.geteuid() == 0 else ()  # it refuses to run as root
+def _debian(program: str, folder: Path, keep_every: int) -> Iterator[_Debian]:
+    port, output, kept = free_port(), folder / "smtp-sink.log", folder / "smtp-sink.mail"
+    # It appends each message whole to one file: all of them, which it writes quicker than it would choose.
+    keep: tuple[str | Path, ...] = ("-D", kept) if keep_every else ()
+    # It refuses to run as root unless told whose rights to take: nobody's, or ours where it writes to our folder.
+    user = ("-u", "root" if keep_every else "nobody") if os.geteuid() == 0 else ()
     place = f"inet:127.0.0.1:{port}"
-    command = [program, *user, "-c", "-m", str(_CONNECTIONS), place, str(_CONNECTIONS)]
+    command = [program, *user, "-c", *keep, "-m", str(_CONNECTIONS), place, str(_CONNECTIONS)]
     with spawn(command, log_file=output, name=SMTP_SINK) as child:
         wait_for(child, lambda: _listens(port), output)
-        yield _Debian(port, output)
+        yield _Debian(port=port, pid=child.pid, output=output, kept=kept, keep_every=keep_every)
 
 
 class _Simulator:
     """Its log has a line for each message; only what is new is read."""
 
-    def __init__(self, port: int, log: Path) -> None:
+    def __init__(self, *, port: int, pid: int, log: Path, kept: Path) -> None:
         self.port = port
+        self.pid = pid
         self._log = log
+        self._kept = kept
         self._read = self._count = 0
+
+    def received(self) -> Took:
+        return took.of_simulator(self._log, self._kept)
 
     def count(self) -> int:
         with self._log.open("rb") as log:
@@ -100,9 +126,10 @@ class _Simulator:
 
 
 @contextlib.contextmanager
-def _simulator(folder: Path) -> Iterator[_Simulator]:
-    with simulator(folder) as told:
-        yield _Simulator(told.smtp_port, told.log)
+def _simulator(folder: Path, keep_every: int) -> Iterator[_Simulator]:
+    kept = folder / "simulator-kept"
+    with simulator(folder, "--keep-every", str(keep_every), "--keep-dir", kept) as told:
+        yield _Simulator(port=told.smtp_port, pid=told.pid, log=told.log, kept=kept)
 
 
 def _listens(port: int) -> bool:
