@@ -27,7 +27,7 @@ def test_dilution(tmp_path: Path) -> None:
 
 
 def test_a_burst_beside_a_steady_pool(tmp_path: Path) -> None:
-    """200,000 at once, of which the provider takes 60 a second from each of four IPs: a quarter of an hour of it."""
+    """200,000 at once, of which the provider takes 75 a second from each of four IPs: eleven minutes of it."""
     with box(tmp_path / "data", shaping=burst.SHAPING, automation=NO_AUTOMATION) as world:
         world.egress()
         recorded("burst", partial(burst.burst, world, mails=200_000, paced=6_000, late=1_000))

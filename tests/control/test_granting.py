@@ -10,10 +10,10 @@ import msgspec
 import pytest
 
 from schemas import topics
-from streams.control.granting import KEPT_S, Granting
+from streams.control.granting import EASED, EASED_ABOVE_S, KEPT_S, Granting
 from streams.delivery.shaping import load
 from streams.spread.leases import Grants
-from streams.spread.window import STANDS_S, START_SENDS, Queue
+from streams.spread.window import STANDS_S, START_PER_S, START_SENDS, Queue
 from streams.views import World
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
@@ -118,6 +118,15 @@ def test_capacity_is_named_where_anything_bounds_a_provider(pool: Pool) -> None:
     slow = {"target": "slot", "key": "2", "provider": "gmail", "state": "suspended", "slow_to": 0.5}
     pool.tell("controls", "slot/2/gmail", **slow, by="operator", reason="x", at=NOW)
     assert pool.grants.capacity["shared/gmail"] == 15.0  # and half the share: the other one goes as before
+
+
+def test_where_a_providers_limit_decides_a_standing_queue_leaves(pool: Pool) -> None:
+    """A twentieth less than the limit while seconds of mail wait in a slot; the other pool is granted all of it."""
+    full = {"s1": int((EASED_ABOVE_S + 1) * START_PER_S)}
+    pool.read(**full)
+    assert (pool.grants.capacity["shared/gmail"], pool.grants.capacity["own/gmail"]) == (20.0 * EASED, 10.0)
+    pool.read(s1=int(EASED_ABOVE_S * START_PER_S))
+    assert (pool.grants.capacity["shared/gmail"], pool.grants.capacity["own/gmail"]) == (20.0, 10.0)
 
 
 def test_a_blocked_slot_leaves_the_provider_to_the_others(pool: Pool) -> None:

@@ -24,7 +24,7 @@ from tests.support.e2e import LIMIT_S, Box, until
 DOMAIN: Final = "docomo.ne.jp"  # answered by the simulator's DNS: loopback alone
 PROVIDER: Final = "docomo"
 # Mails a second that the provider takes from one IP.
-PER_IP_S: Final = 60.0
+PER_IP_S: Final = 75.0
 SHAPING: Final = f"[provider.{PROVIDER}]\nmessages_per_s = {PER_IP_S:g}\nconnections = 4\n"
 # Mails a second of each steady tenant, of the paced campaign, and of transactional mail.
 STEADY_S: Final = 4.0
