@@ -18,19 +18,21 @@ IN_WORLD: Final = frozenset(f"tests/e2e/test_{name}.py" for name in ("malformed"
 # Groups of about half a minute or more there, the longest first.
 LONGEST: Final = (
     WORLD,
+    "tests/e2e/test_blocked.py",
     "tests/operate/chaos/runtime/test_run.py",
     "tests/e2e/test_demo.py",
     "tests/operate/chaos/edge/test_run.py",
-    "tests/e2e/test_blocked.py",
     "tests/runtime/test_broker_away.py",
+    "tests/operate/bench/pipeline/test_run.py",
     "tests/runtime/partition/test_partition_loop.py",
-    "tests/operate/test_up.py",
-    "tests/e2e/test_foreign_client.py",
     "tests/operate/bench/spread/test_run.py",
+    "tests/agents/slot/test_holding.py",
     "tests/operate/bench/test_runtime.py",
+    "tests/e2e/test_foreign_client.py",
+    "tests/runtime/life/test_watchdog.py",
     "tests/operate/bench/test_state.py",
     "tests/runtime/partition/test_outbox_broker_away.py",
-    "tests/runtime/life/test_watchdog.py",
+    "tests/operate/test_up.py",
 )
 
 
