@@ -158,8 +158,14 @@ def spawn(
         os.close(tell_end)
         if output is not None:
             output.close()
-    with os.fdopen(told, "rb") as answer:
-        line = answer.read()
+    try:
+        with os.fdopen(told, "rb") as answer:
+            line = answer.read()
+    except BaseException:  # a Ctrl-C: nobody would know of it, and stop it
+        os.close(control)
+        supervisor.kill()
+        supervisor.wait()
+        raise
     if not line:
         os.close(control)
         raise ChildProcessError(f"The supervisor of {called} ended with {supervisor.wait()} before it started it")

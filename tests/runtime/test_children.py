@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from streams.runtime.children import is_running, spawn
+from tests.support.left_over import left_by
 
 # Seconds for the kernel and the supervisor to act on a loaded machine.
 SOON_S = 10.0
@@ -120,3 +121,22 @@ def test_a_log_that_can_not_be_written_leaves_nothing_open(tmp_path: Path) -> No
         with pytest.raises(FileNotFoundError):
             spawn([sys.executable, "-c", ""], log_file=tmp_path / "missing" / "log")
     assert process.num_fds() == before
+
+
+def test_an_interrupt_before_it_is_known_leaves_nothing_running(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C between the start and the answer: who is interrupted can't stop what it was never given."""
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    with monkeypatch.context() as broken:
+        broken.setattr("streams.runtime.children.os.fdopen", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            spawn([sys.executable, "-c", "import time; time.sleep(60)"])
+    deadline = time.monotonic() + 2.0  # the kernel kills the program with its supervisor, a moment later
+    while (left := left_by(tmp_path)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert left == []
