@@ -25,6 +25,7 @@ from streams.runtime.partition.fuse_file import fuse_kept_in
 from streams.runtime.partition.group_offsets import GroupOffsets
 from streams.runtime.partition.ownership import Ownership
 from streams.runtime.partition.partition_loop import PartitionLoop, Received
+from streams.runtime.partition.slices import SWITCH_S
 from streams.runtime.settings import Settings
 from streams.runtime.state.local_state import state_path
 
@@ -136,4 +137,4 @@ class Feedback:
 
 def run(settings: Settings, member: str) -> None:
     """Run a feedback worker."""
-    worker.run(lambda: Feedback(settings, member).main())
+    worker.run(lambda: Feedback(settings, member).main(), switch_s=SWITCH_S)

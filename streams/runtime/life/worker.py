@@ -37,9 +37,6 @@ RELEASE_LIMIT_S: Final = 17.0
 APP_LIMIT_S: Final = 3.0
 # An owner that works decides a batch in 0.5 s and commits it in at most 30 tries of a second while a broker restarts.
 PATIENCE_S: Final = 60.0
-# Python lets a thread wait 5 ms for the interpreter while another one computes.  librdkafka gives it back at each
-# delivery report, so that the 1,500 of a batch took 1.4 s beside a loop that decides; with this, 0.3 s.
-SWITCH_S: Final = 0.0005
 # A group that gave this member nothing for so long (s) has more members than partitions: it stands by.
 STANDS_BY_S: Final = 10.0
 
@@ -183,17 +180,20 @@ def _joined(owned: int, assigned_at: list[float], *, in_group: bool) -> Conditio
     return Condition(name="owned", ok=stands_by, detail="0 partitions: stands by" if stands_by else "0 partitions")
 
 
-def run(main: Callable[[], Coroutine[Any, Any, int]]) -> NoReturn:
+def run(main: Callable[[], Coroutine[Any, Any, int]], *, switch_s: float | None = None) -> NoReturn:
     """Run a role's coroutine on uvloop and end the process with its result.
 
     Ends by `os._exit`: by then all that matters is committed and closed, and some of Faust's tasks swallow the
     cancellation that an orderly end of the loop would wait for without bound.
+
+    `switch_s`: how long a thread waits for the interpreter while another one computes; None leaves Python's 5 ms.
     """
 
     async def within_loop() -> int:
         return await main()  # Faust binds what it makes to the loop that runs then
 
-    sys.setswitchinterval(SWITCH_S)
+    if switch_s is not None:
+        sys.setswitchinterval(switch_s)
     code = 1
     try:
         code = uvloop.new_event_loop().run_until_complete(within_loop())

@@ -12,6 +12,9 @@ from typing import Final
 SLICE_S: Final = 0.02
 # Below, what a transaction costs by itself (11 ms, `window`) would be most of it.
 LEAST: Final = 25
+# Seconds that another thread waits for the interpreter while a slice is decided (Python's own: 5 ms).  librdkafka gives
+# it back at each delivery report: the 1,500 of a batch took 1.4 s beside a loop that decides, with this 0.3 s.
+SWITCH_S: Final = 0.0005
 # What a batch says of the next ones: a garbage collection is no new rate.
 _WEIGHT: Final = 0.2
 
