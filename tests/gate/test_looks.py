@@ -28,14 +28,14 @@ def test_what_wakes_is_looked_at_when_it_does_but_not_in_a_spin() -> None:
 
 
 def test_a_look_that_costs_more_is_taken_more_seldom() -> None:
-    """A thousand lines: five in two seconds; a hundred thousand that somebody made up: each five seconds."""
+    """A thousand lines: five a second; a hundred thousand that somebody made up: each five seconds."""
     looks = Looks()
     looks.looked(NOW, NOW, lines=1_000)
-    assert looks.again == NOW + 400 * MS
+    assert looks.again == NOW + 200 * MS
     looks.came()
-    assert looks.again == NOW + 400 * MS
+    assert looks.again == NOW + 200 * MS
     looks.looked(NOW, NOW, lines=10_000)
-    assert looks.again == NOW + 3_100 * MS
+    assert looks.again == NOW + 1_100 * MS
     looks.looked(NOW, None, lines=100_000)
     assert looks.again == NOW + MOST
 
