@@ -34,7 +34,7 @@ class Sampler:
     def __init__(self, kafka: KafkaSettings, group: str, *, sources: Sequence[Place], outputs: Sequence[Place]) -> None:
         self._observer = Observer(kafka, group)
         self._log = CommitLog(kafka, group)
-        self._sources = sources
+        self.sources = sources
         self._outputs = outputs
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sampler", daemon=True)
@@ -76,7 +76,7 @@ class Sampler:
     def _sample(self) -> None:
         try:
             at = time.time()
-            committed = self._observer.committed(self._sources)
+            committed = self._observer.committed(self.sources)
             high = self._observer.ends(self._outputs, "high")
             stable = self._observer.ends(self._outputs, "stable")
             self._log.read()

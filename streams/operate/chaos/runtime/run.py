@@ -37,6 +37,8 @@ from streams.runtime.settings import KafkaSettings, Settings, WorkerSettings
 # How many plain agents there are beside those that deal.
 PLAINS: Final = 2
 READY_S: Final = 120.0
+# Seconds for the first events to be done: on a busy machine a group forms late after its workers are ready.
+FIRST_S: Final = 60.0
 # Seconds for which nothing may move after the last round, until the run is judged as it stands: more than two sessions,
 # a fence, a recovery, and what the broker may take meanwhile.
 PATIENCE_S: Final = 120.0
@@ -98,6 +100,7 @@ def torment(base: Settings, planned: Plan, watcher: Watcher) -> Survived:
             thread.start()
         done = samplers[DEALING]
         try:
+            _begin(planned, upstream, done, watcher, session_s=base.kafka.session_timeout_s)
             struck = _rounds(crew, planned, upstream, done, watcher)
             _finish(planned, upstream, samplers, watcher)
             watcher.phase("reading everything aside")
@@ -132,6 +135,15 @@ def _members(planned: Plan) -> list[str]:
 
 def _program(name: str) -> tuple[str, ...]:
     return (sys.executable, "-P", "-m", "streams.operate.chaos.runtime.member", "--member", name)
+
+
+def _begin(planned: Plan, upstream: Upstream, sampler: Sampler, watcher: Watcher, *, session_s: float) -> None:
+    """Until the workers work, an event a partition: who is struck before its first effect shows nothing."""
+    first = min(len(sampler.sources), planned.events // 2)
+    watcher.phase("the first events")
+    upstream.per_s = planned.events * (1 - RESERVE) / plan.seconds(planned, session_timeout_s=session_s)
+    until(lambda: sampler.events_committed >= first, FIRST_S, f"fewer than {first} events were done")
+    watcher.progress(upstream.sent, sampler.events_committed, planned.events)
 
 
 def _rounds(crew: Crew, planned: Plan, upstream: Upstream, sampler: Sampler, watcher: Watcher) -> Blows:
