@@ -11,9 +11,10 @@ from typing import Any, Final
 
 import psutil
 
+from streams.operate.bench import paired
 from streams.operate.bench.latency import BUSY_PER_S, Latency
 from streams.operate.bench.run import Benched
-from streams.operate.bench.workloads import PARTITIONS, Measured, Side, Workload, percentile
+from streams.operate.bench.workloads import PARTITIONS, Side, Workload, percentile
 from streams.operate.proof.checks import Check, at_least, at_most
 from streams.runtime.partition.window import WINDOW_S
 
@@ -30,14 +31,15 @@ IDLE_MS: Final = 20.0
 
 def rate(benched: Benched, workload: Workload, side: Side, *, cpu: bool = False) -> float:
     """Events a second (of CPU), the median of the rounds; 0 where none was measured."""
-    found = [one.per_cpu_s if cpu else one.per_s for one in _measured(benched, workload, side)]
-    return statistics.median(found) if found else 0.0
+    found = _rounds(benched, workload, side, cpu=cpu)
+    return statistics.median(found.values()) if found else 0.0
 
 
 def ratio(benched: Benched, workload: Workload, side: Side, to: Side, *, cpu: bool = False) -> float:
-    """One side's rate by another's."""
-    beneath = rate(benched, workload, to, cpu=cpu)
-    return rate(benched, workload, side, cpu=cpu) / beneath if beneath else 0.0
+    """One side's rate by another's, the median of the rounds'; 0 where no round has both."""
+    above, beneath = (_rounds(benched, workload, one, cpu=cpu) for one in (side, to))
+    found = paired.ratios(above, beneath)
+    return statistics.median(found) if found else 0.0
 
 
 def checks(benched: Benched, *, ratios: bool) -> list[Check]:
@@ -106,8 +108,8 @@ def _rates(benched: Benched, workload: Workload, side: Side) -> dict[str, Any]:
     return {
         "per_s": round(rate(benched, workload, side)),
         "per_cpu_s": round(rate(benched, workload, side, cpu=True)),
-        "rounds_per_s": [round(one.per_s) for one in _measured(benched, workload, side)],
-        "rounds_per_cpu_s": [round(one.per_cpu_s) for one in _measured(benched, workload, side)],
+        "rounds_per_s": [round(one) for one in _rounds(benched, workload, side, cpu=False).values()],
+        "rounds_per_cpu_s": [round(one) for one in _rounds(benched, workload, side, cpu=True).values()],
     }
 
 
@@ -134,9 +136,9 @@ def _right(benched: Benched, workload: Workload, side: Side) -> Check:
     return at_most(f"{workload} {side}: faults", len(wrong), 0, note)
 
 
-def _measured(benched: Benched, workload: Workload, side: Side) -> list[Measured]:
-    return [
-        one.measured
+def _rounds(benched: Benched, workload: Workload, side: Side, *, cpu: bool) -> dict[int, float]:
+    return {
+        one.round: one.measured.per_cpu_s if cpu else one.measured.per_s
         for one in benched.ran
         if one.workload == workload and one.side == side and one.measured is not None
-    ]
+    }

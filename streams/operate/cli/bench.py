@@ -35,7 +35,7 @@ def runtime(
     *,
     events: Annotated[
         int, typer.Option("--events", min=500, max=5_000_000, help="Events that each side is given.")
-    ] = 24_000,
+    ] = 40_000,
     workload: Annotated[
         list[str] | None,
         typer.Option("--workload", help="Only this one: raw, table, send, ack or latency; may be given again."),
@@ -50,7 +50,7 @@ def runtime(
     same commit interval, uvloop, and a producer linger of 5 ms: as one would run it well.  Below 12,000 events only
     the rightness is judged, not the rates.
 
-    Example: evenpost bench runtime --events 24000 --rounds 3
+    Example: evenpost bench runtime --events 40000 --rounds 3
     """
     from streams.operate.bench import report, verdict
     from streams.operate.bench import run as running

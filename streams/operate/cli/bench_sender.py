@@ -45,7 +45,7 @@ def sender(
     folder = Path(tempfile.mkdtemp(prefix="evenpost-bench-"))
 
     def measured() -> run.Benched:
-        with bars.Bars(Console(stderr=True, emoji=False), steps=2 * rounds) as bar:
+        with bars.Bars(Console(stderr=True, emoji=False), steps=1 + 2 * rounds) as bar:
             return run.bench(settings(), folder, bar.begin, bar.done, messages=messages, slots=slots, rounds=rounds)
 
     benched = proving.proved(measured, folder, passing=True)

@@ -1,7 +1,6 @@
 """What was measured against what must come of it.  Pure.
 
-Rates of one round are compared with each other alone, since what else the machine does differs from round to round:
-the ratio is the median of the rounds' ratios.
+The ratio is the median of the rounds' (`paired`).
 """
 
 import statistics
@@ -10,6 +9,7 @@ from typing import Any, Final
 
 import psutil
 
+from streams.operate.bench import paired
 from streams.operate.bench.sender.clock import Measured
 from streams.operate.bench.sender.run import BROKER, SENDER, Benched
 from streams.operate.bench.sender.sides import SIDES, Side
@@ -28,9 +28,8 @@ def rate(one: Measured) -> float:
 
 def ratios(benched: Benched, figure: Figure) -> list[float]:
     """With the journal to without, of each round that has both."""
-    ours, beside = benched.measured("with"), benched.measured("without")
-    pairs = [(figure(ours[number]), figure(beside[number])) for number in sorted(ours.keys() & beside.keys())]
-    return [above / beneath for above, beneath in pairs if above is not None and beneath]
+    ours, beside = ({number: figure(one) for number, one in benched.measured(side).items()} for side in SIDES)
+    return paired.ratios(ours, beside)
 
 
 def median(benched: Benched, side: Side, figure: Figure) -> float | None:
