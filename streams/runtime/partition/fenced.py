@@ -31,6 +31,8 @@ TRANSACTION_TIMEOUT_MS: Final = 5_000
 # A begin meets the commit before it, still being marked: librdkafka then waits this long.  5 ms: 11 ms a commit;
 # its default of 100 ms: 100 ms a commit (DESIGN.md, choice 4).
 RETRY_BACKOFF_MS: Final = 5
+# A batch's records come all at once, and a flush does not wait for it.
+LINGER_MS: Final = 1.0
 # No call waits without a bound, though librdkafka advises so (-1): after a broker was away its coordinator's connection
 # can stay down for good (chaos showed it: one request queued, timed out and queued again each 5 s).  A new producer is
 # what helps, and behind a new fence nothing depends on what the old one thought.
@@ -70,7 +72,7 @@ class Fencing(Protocol):
 class Fenced:
     """The one producer that may write for a partition."""
 
-    def __init__(self, kafka: KafkaSettings, transactional_id: str) -> None:
+    def __init__(self, kafka: KafkaSettings, transactional_id: str, *, linger_ms: float = LINGER_MS) -> None:
         self.transactional_id = transactional_id
         self._producer = Producer(
             librdkafka(
@@ -80,7 +82,7 @@ class Fenced:
                 transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
                 delivery_timeout_ms=TRANSACTION_TIMEOUT_MS,
                 retry_backoff_ms=RETRY_BACKOFF_MS,
-                linger_ms=1,
+                linger_ms=linger_ms,
                 partitioner="murmur2_random",
                 compression_type="lz4",
                 message_max_bytes=8 * 1024 * 1024,

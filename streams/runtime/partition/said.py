@@ -24,7 +24,6 @@ class Hearing(Protocol):
 class Fact:
     """One record that somebody waits for."""
 
-    prompt = True
     __slots__ = ("_outbox", "future", "records", "refusal")
 
     def __init__(self, outbox: Hearing, record: Record) -> None:
@@ -55,7 +54,6 @@ class Fact:
 class Effects:
     """Records that come of one send, kept until they are committed."""
 
-    prompt = False
     __slots__ = ("_outbox", "_refused", "records", "refusal")
 
     def __init__(

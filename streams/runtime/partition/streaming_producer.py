@@ -5,8 +5,8 @@
 1. `begin` opens a transaction: nothing that a broker hears of before the first record.
 2. `send` hands a record to librdkafka at once, from the loop; its `Sent` is told, in the loop, what became of it.  In
    an open transaction that takes the broker about a millisecond, and a reader of uncommitted records has it then.
-3. A thread of ours serves librdkafka's reports.  It wakes the loop once for many, and only where somebody waits: for a
-   record that is `prompt`, for one that failed, or for all of them (`settled`).
+3. The loop itself serves librdkafka's reports, each SERVE_S while some are out.  A thread that waits for them instead
+   takes the interpreter from the loop at each: two changes of thread a record, which cost more than the record.
 4. `end` names the source offsets and commits; `give_back` aborts.  After either, `begin` opens the next.
 
 `begin`, `end` and `give_back` block: make them from a thread, one at a time, while nothing is sent.
@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Final, Protocol
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
 from streams.runtime.errors import FencedError, TransactionAbortedError
 from streams.runtime.partition.fenced import RAISED, Fenced, cause_of
@@ -27,14 +27,17 @@ from streams.runtime.partition.record import Record
 from streams.runtime.settings import KafkaSettings
 from streams.runtime.unproven import verdict
 
-# How long the thread sleeps in librdkafka for reports; bounds how late a close is noticed.
-POLL_S: Final = 0.2
+# How often the loop looks for reports while there are some to come (s): an intent waits half of it, an empty look takes
+# 3 us.  And while there are none: what librdkafka says beside, that it found the broker again for example.
+SERVE_S: Final = 0.003
+IDLE_S: Final = 0.2
+# How long a record waits for company: a slot's connections say one each few milliseconds, and a request each costs the
+# broker, librdkafka and the loop that is woken by its report more than the records do.  An intent has until the dot.
+LINGER_MS: Final = 5.0
 
 
 class Sent(Protocol):
     """Who is told what became of a record."""
-
-    prompt: bool  # somebody waits for it: the loop is woken at once
 
     def delivered(self, offset: int) -> None:
         """Every in-sync replica has it."""
@@ -47,25 +50,20 @@ class StreamingProducer(Fenced):
     """The one producer that may write for a partition, as its records come."""
 
     def __init__(self, kafka: KafkaSettings, transactional_id: str) -> None:
-        super().__init__(kafka, transactional_id)
+        super().__init__(kafka, transactional_id, linger_ms=LINGER_MS)
         self.prefix = kafka.prefix
-        self._loop: asyncio.AbstractEventLoop | None = None
-        # Appended to by the thread that serves reports, taken from by the loop.
+        # Appended to by whichever thread serves reports (an abort does, too), taken from by the loop.
         self._reports: deque[tuple[Sent, KafkaError | None, int]] = deque()
-        self._woken = False  # the loop will look at the reports
         self._unreported = 0
-        self._settling = False
         self._settled = asyncio.Event()
         self._failed = False
-        self._closing = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._fatal = False
+        self._serving = threading.Lock()  # whoever closes: the loop never holds the last reference, which takes long
+        self._closed = False
+        self._look: asyncio.TimerHandle | None = None
 
     def begin(self) -> None:
         """Open a transaction.  Raises FencedError where that can't be."""
-        if self._thread is None:
-            name = f"{self.transactional_id}-reports"
-            self._thread = threading.Thread(target=self._serve, args=(self._producer,), name=name, daemon=True)
-            self._thread.start()
         try:
             self._producer.begin_transaction()
         except RAISED as error:
@@ -73,15 +71,10 @@ class StreamingProducer(Fenced):
 
     def send(self, record: Record, sent: Sent) -> None:
         """Put a record into the open transaction.  Raises KafkaException where librdkafka does not take it."""
-        if self._loop is None:
-            self._loop = asyncio.get_running_loop()
         reports = self._reports
 
         def report(error: KafkaError | None, message: Message) -> None:
-            failed = verdict(error, message)
-            reports.append((sent, failed, message.offset() or 0))
-            if (sent.prompt or self._settling or failed is not None) and not self._woken:
-                self._wake()
+            reports.append((sent, verdict(error, message), message.offset() or 0))
 
         try:
             self.hand_over(record, report)
@@ -89,11 +82,12 @@ class StreamingProducer(Fenced):
             raise KafkaException(KafkaError(KafkaError._QUEUE_FULL)) from error  # noqa: SLF001  # librdkafka's name for it
         except SystemError as error:
             raise KafkaException(cause_of(error)) from error
+        if not self._unreported:
+            self._look_in(SERVE_S)
         self._unreported += 1
 
     async def settled(self, limit_s: float) -> bool:
         """Wait until all that was sent is on the broker; False where one failed, or not all is there by then."""
-        self._settling = True
         try:
             async with asyncio.timeout(limit_s):
                 self._resolve()
@@ -102,8 +96,6 @@ class StreamingProducer(Fenced):
                     await self._settled.wait()
         except TimeoutError:
             return False
-        finally:
-            self._settling = False
         return not self._failed
 
     def end(self, positions: Sequence[TopicPartition], group: GroupOffsets) -> None:
@@ -131,26 +123,34 @@ class StreamingProducer(Fenced):
 
     def close(self) -> None:
         """As any fenced producer's."""
-        self._closing.set()
+        with self._serving:
+            self._closed = True
         super().close()
 
-    def _serve(self, producer: Producer) -> None:
-        fatal = False
-        while not fatal and not self._closing.is_set():
-            fatal = not _polled(producer)
-        while fatal and len(producer) and not self._closing.is_set():  # nothing of it will be delivered: say so at once
-            producer.purge()
-            _polled(producer)
+    def _look_in(self, seconds: float) -> None:
+        if self._look is not None:
+            self._look.cancel()
+        self._look = asyncio.get_running_loop().call_later(seconds, self._serve)
 
-    def _wake(self) -> None:
-        """In the thread: let the loop look, once for many."""
-        self._woken = True
-        if self._loop is not None and not self._loop.is_closed():  # else nobody waits any more
-            self._loop.call_soon_threadsafe(self._resolve)
+    def _serve(self) -> None:
+        """In the loop: have librdkafka tell what it has to, and pass it on."""
+        with self._serving:
+            if self._closed:
+                return
+            self._poll()
+        self._resolve()
+        self._look_in(SERVE_S if self._unreported else IDLE_S)
+
+    def _poll(self) -> None:
+        if self._fatal and self._unreported:  # nothing of it will be delivered: say so at once
+            self._producer.purge()
+        try:
+            self._producer.poll(0)
+        except RAISED as error:
+            self._fatal = self._fatal or cause_of(error).fatal()
 
     def _resolve(self) -> None:
         """In the loop: tell each what became of it."""
-        self._woken = False
         while self._reports:
             sent, error, offset = self._reports.popleft()
             self._unreported -= 1
@@ -161,12 +161,3 @@ class StreamingProducer(Fenced):
                 sent.failed(error)
         if self._failed or not self._unreported:
             self._settled.set()
-
-
-def _polled(producer: Producer) -> bool:
-    """Serve reports for a while; False once nothing more can be delivered."""
-    try:
-        producer.poll(POLL_S)
-    except RAISED as error:
-        return not cause_of(error).fatal()
-    return True
