@@ -33,7 +33,7 @@ class Limiter:
         self.today = 0
         # The part of its rate that a control leaves it.
         self.slow_to = 1.0
-        self._day = 0
+        self.day = 0
         self.connections = limits.connections or connections
         self._tokens = 1.0
         self._at = now
@@ -58,9 +58,9 @@ class Limiter:
         return self.limits.messages_per_day is not None and self.today_of(day) >= self.limits.messages_per_day
 
     def today_of(self, day: int) -> int:
-        """How many went on this day."""
-        if day != self._day:
-            self._day, self.today = day, 0
+        """How many went on this day.  A clock that is set back over midnight begins no day anew."""
+        if day > self.day or day < self.day - 1:
+            self.day, self.today = day, 0
         return self.today
 
     def begin(self, now: float) -> None:
@@ -71,13 +71,17 @@ class Limiter:
         self.today += 1
         self.learned.sent(now)
 
-    def end(self, now: float, *, began: float, reply: Reply) -> bool:
-        """It has come back; whether it was throttled, and that is news."""
+    def end(self, now: float, *, began: float, reply: Reply, day: int | None = None) -> bool:
+        """It has come back; whether it was throttled, and that is news.
+
+        `day`: the one that it counts on, if that may be over.
+        """
         self.under_way -= 1
         if reply == "open":
             self.learned.accepted(now, began=began)
         elif reply == "none":  # it did not reach the receiver: the day's place is another's
-            self.today = max(0, self.today - 1)  # it may have begun yesterday
+            if day in {None, self.day}:
+                self.today = max(0, self.today - 1)
             self.learned.unknown(began=began)
         elif self.learned.throttled(now, began=began):
             self._tokens = 0.0

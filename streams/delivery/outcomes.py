@@ -40,6 +40,8 @@ UNLISTED_S: Final = 15.0
 UNSIGNED_S: Final = 60.0
 # The class of a send that waits for its provider's limits at this slot.
 SHAPED: Final = "shaped"
+# RFC 5321 4.2.1: a 5yz is not to be asked again in the same form.
+_NEVER: Final = 500
 # The class of an attempt whose sender went away between intent and outcome (replies.toml).
 SENDER_LOST: Final = "sender_lost"
 
@@ -177,8 +179,17 @@ def _deferred(send: Send, result: Result, now: datetime, settings: OutcomeSettin
     )
     if due is None:
         return _outcome(send, "expired", result.class_, now, settings, result=result)
-    returned = Return(kind="retry", send=send, due=due, reason=result.class_, at=now)
+    kind: Literal["retry", "drained"] = "drained" if _refuses_the_ip(result) else "retry"
+    returned = Return(kind=kind, send=send, due=due, reason=result.class_, at=now)
     return _outcome(send, "deferred", result.class_, now, settings, result=result, returned=returned)
+
+
+def _refuses_the_ip(result: Result) -> bool:
+    """Whether a 5yz says nothing of the mail, and all of the IP it came from (replies.toml): another one may get in.
+
+    A "later" (4yz) asks the same IP to come again (RFC 5321 4.2.1).
+    """
+    return result.class_ == "policy" and result.smtp_code is not None and result.smtp_code >= _NEVER
 
 
 def _parked(

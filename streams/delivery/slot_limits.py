@@ -60,6 +60,7 @@ class Turn:
 
     provider: str
     began: float
+    day: int
     over: bool = False
 
 
@@ -110,8 +111,9 @@ class SlotLimits:
         """One goes; also where it should not: an attempt that is begun anew."""
         known = self._at(provider, now)
         known.used_at = now.s
+        known.limiter.today_of(now.day)
         known.limiter.begin(now.s)
-        return Turn(provider, now.s)
+        return Turn(provider, now.s, known.limiter.day)
 
     def end(self, turn: Turn, outcome: Outcome | None, now: Moment) -> bool:
         """It is over, and what became of it; once.  Whether it was throttled, and that is news."""
@@ -120,7 +122,7 @@ class SlotLimits:
         turn.over = True
         known = self._at(turn.provider, now)
         reply = reply_of(outcome)
-        news = known.limiter.end(now.s, began=turn.began, reply=reply)
+        news = known.limiter.end(now.s, began=turn.began, reply=reply, day=turn.day)
         if news and outcome is not None:
             known.evidence = outcome.delivery.reply
             self._troubled.add(turn.provider)

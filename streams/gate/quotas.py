@@ -16,13 +16,20 @@ from streams.views.weighing import Share
 
 
 @dataclass(kw_only=True, slots=True)
+class _Used:
+    """What a slot took, and the day that it counts on."""
+
+    day: str
+    count: int
+
+
+@dataclass(kw_only=True, slots=True)
 class _Open:
     """A pool's share out at one provider, and what is left of it; `used` of the day, by slot."""
 
     share: Share
-    day: str
     until: datetime
-    used: dict[int, int]
+    used: dict[int, _Used]
     left: dict[int, int]
     weights: Weights
 
@@ -50,15 +57,13 @@ class Quotas:
 
     def _read(self, provider: str, share: Share, now: datetime) -> _Open:
         day = day_of(now)
-        used = {slot: self._used(provider, slot, day) for slot in share.allowances}
+        used = {slot: self._used(provider, slot, now) for slot in share.allowances}
         left = {
             slot: part(allowed, partition=self._partition, partitions=self._partitions, name=f"{slot}/{provider}/{day}")
-            - used[slot]
+            - used[slot].count
             for slot, allowed in share.allowances.items()
         }
-        return _Open(
-            share=share, day=day, until=next_day(now), used=used, left=left, weights=self._open_ones(share, left)
-        )
+        return _Open(share=share, until=next_day(now), used=used, left=left, weights=self._open_ones(share, left))
 
     def _open_ones(self, share: Share, left: dict[int, int]) -> Weights:
         gone = {slot for slot, count in left.items() if count <= 0}
@@ -66,19 +71,26 @@ class Quotas:
             return share.weights
         return tuple((slot, weight) for slot, weight in share.weights if slot < self._width and slot not in gone)
 
-    def _used(self, provider: str, slot: int, day: str) -> int:
+    def _used(self, provider: str, slot: int, now: datetime) -> _Used:
+        """The day's count.
+
+        A clock that was set back over midnight begins no day anew, now or when it is right again: the later day's
+        count goes on under its name.  One that was wrong by more than a day closes no slot until that day.
+        """
+        day, latest = day_of(now), day_of(next_day(now))
         saved = self._state.get(_key(provider, slot))
         then, _, count = (saved or b"").decode().partition(" ")
-        return int(count) if then >= day else 0  # a clock that was set back begins no day anew
+        return _Used(day=then, count=int(count)) if day <= then <= latest else _Used(day=day, count=0)
 
     def spend(self, pool: str, provider: str, slot: int) -> None:
         """Count a mail for a slot that `usable` named just before."""
         found = self._open[pool, provider]
         if slot not in found.left:
             return
-        found.used[slot] += 1
+        used = found.used[slot]
+        used.count += 1
         found.left[slot] -= 1
-        self._state.put(_key(provider, slot), f"{found.day} {found.used[slot]}".encode())
+        self._state.put(_key(provider, slot), f"{used.day} {used.count}".encode())
         if not found.left[slot]:
             found.weights = self._open_ones(found.share, found.left)
 

@@ -66,6 +66,19 @@ def test_what_began_yesterday_and_reached_nobody_gives_today_no_place_more() -> 
     limiter.end(1.0, began=0.0, reply="none")
     limiter.begin(2.0)
     assert limiter.spent(2)
+    limiter.end(3.0, began=0.0, reply="none", day=1)
+    assert limiter.spent(2), "today's place is taken by what began today"
+
+
+def test_a_clock_that_is_set_back_over_midnight_begins_no_day_anew() -> None:
+    """Neither the earlier day nor, when it is right again, the later; one that was wrong by more does."""
+    limiter = Limiter(Limits(messages_per_day=1), connections=10, now=0.0)
+    assert not limiter.spent(2)
+    limiter.begin(0.0)
+    assert [limiter.spent(day) for day in (2, 1, 2)] == [True, True, True]
+    assert not limiter.spent(3)
+    limiter.begin(1.0)
+    assert not limiter.spent(1), "of a day that is not the one before it, nothing is known"
 
 
 def test_without_a_rate_nothing_waits() -> None:

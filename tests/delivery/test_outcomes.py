@@ -134,5 +134,22 @@ def test_a_control_on_hosts_that_no_list_names_is_kept_by_the_sender(
     assert outcome.returned.due == NOW + timedelta(seconds=outcomes.UNLISTED_S)
 
 
+@pytest.mark.parametrize(
+    ("code", "class_", "kind"),
+    [(550, "policy", "drained"), (450, "policy", "retry"), (550, "greylisted", "retry"), (None, "policy", "retry")],
+)
+def test_a_refusal_of_the_ip_for_good_is_dealt_anew_and_any_other_comes_back_to_its_ip(
+    code: int | None, class_: str, kind: str
+) -> None:
+    """Also where no rule may say that the IP is blocked: at hosts that no list names.  It waits as its class does."""
+    result = Result(disposition="soft", class_=class_, smtp_code=code, stage="rcpt", via="")
+    mail = send(expire_at=NOW + timedelta(hours=1))
+    outcome = outcomes.concluded(mail, result, NOW, SETTINGS, jitter=0)
+    assert outcome.returned is not None and outcome.returned.kind == kind
+    assert outcome.returned.due > NOW and outcome.delivery.type == "deferred"
+    late = outcomes.concluded(msgspec.structs.replace(mail, expire_at=NOW), result, NOW, SETTINGS, jitter=0)
+    assert late.delivery.type == "expired"
+
+
 def _apply(world: World, topic: str, record_key: str, /, **body: object) -> None:
     world.apply(topic, record_key, msgspec.json.encode(body))

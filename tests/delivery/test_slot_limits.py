@@ -141,6 +141,17 @@ def test_a_days_messages_used_up_are_told_as_blocked_until_midnight() -> None:
     assert again is not None and again.health == "good"
 
 
+def test_what_ends_after_midnight_gives_back_no_place_of_the_new_day() -> None:
+    """Two began yesterday and reached nobody: of today's two messages one is left, not three."""
+    slot = limits({"docomo": Limits(messages_per_day=2)})
+    midnight_s = (datetime(2026, 11, 25, tzinfo=UTC) - BEGIN).total_seconds()
+    yesterday = [slot.begin("docomo", at(midnight_s - number)) for number in (2, 1)]
+    one_goes(slot, "docomo", midnight_s + 1, came_to=TAKEN)
+    for turn in yesterday:
+        slot.end(turn, None, at(midnight_s + 2))
+    assert slot.today(at(midnight_s + 3)) == {"docomo": 1}
+
+
 def test_a_new_owner_goes_on_from_what_was_told_lately() -> None:
     """Not from what is a quarter of an hour old."""
     told = Condition(

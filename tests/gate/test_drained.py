@@ -9,7 +9,8 @@ import msgspec
 import pytest
 
 from schemas.events import Send
-from streams.delivery.outcomes import OutcomeSettings, withheld
+from streams.delivery.outcomes import OutcomeSettings, concluded, withheld
+from streams.delivery.smtp import Result
 from streams.spread.check import WINDOW_BOUND, worst_window_deviation
 from tests.gate.builders import KEY, NOW, Scene, heard
 
@@ -60,3 +61,21 @@ def test_what_waits_at_a_closed_ip_is_dealt_over_the_others_evenly(close: Callab
     assert all(send.weights_version for send in again), "each is a new deal, and counts among them"
     assert worst_window_deviation([send.slot for send in again], dict.fromkeys(range(3), 1.0)) < WINDOW_BOUND
     assert scene.desk.waiting == 0
+
+
+def test_mail_that_a_host_refuses_from_one_ip_goes_out_through_another() -> None:
+    """A host that no list names blocks IP 3 for good: no rule counts there, and the mail tries the others."""
+    scene = Scene(slots=4)
+    (tried,) = [one for one in dealt(scene, 4) if one.slot == 3]
+    refused = Result(disposition="soft", class_="policy", smtp_code=554, stage="greeting", via="")
+    slots = []
+    for _ in range(2):
+        outcome = concluded(tried, refused, scene.now, SETTINGS, jitter=0)
+        assert outcome.returned is not None and outcome.suppression is None
+        heard(scene.desk.receive(scene.source("returns"), msgspec.json.encode(outcome.returned), scene.now))
+        assert not scene.release().sends, "it waits as its class does"
+        scene.now = outcome.returned.due
+        (tried,) = scene.release().sends
+        slots.append(tried.slot)
+    assert slots[0] != 3 or slots[1] != 3
+    assert tried.attempt == 2

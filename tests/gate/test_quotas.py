@@ -103,7 +103,24 @@ def test_a_clock_that_is_set_back_over_midnight_gives_nothing_twice() -> None:
     assert dealt(scene, 40)[1] == 4
     scene.now = MIDNIGHT - timedelta(seconds=1)
     scene.restarted()
-    assert dealt(scene, 40, first=40)[1] <= 2
+    warming(scene, 1, 6)
+    assert dealt(scene, 40, first=40)[1] == 2
+    scene.now = MIDNIGHT + timedelta(seconds=1)
+    scene.restarted()
+    warming(scene, 1, 6)
+    assert dealt(scene, 40, first=80)[1] == 0, "the later day goes on where it was"
+
+
+def test_a_clock_that_was_far_ahead_closes_no_ip_until_then() -> None:
+    """A year ahead for a moment: when it is right again the IP has its day."""
+    scene = Scene(slots=2)
+    warming(scene, 1, 6)
+    scene.now = NOW + timedelta(days=365)
+    assert dealt(scene, 40)[1] > 0
+    scene.now = NOW
+    scene.restarted()
+    warming(scene, 1, 6)
+    assert dealt(scene, 40, first=40)[1] == 6
 
 
 def test_each_partition_spends_its_part() -> None:
