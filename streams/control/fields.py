@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from streams.control.errors import RuleFault
+from streams.control.patterns import compiled
 
 _DURATION: Final = re.compile(r"(\d{1,6})([smhd])")
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -114,16 +115,12 @@ def names(name: str, known: Sequence[str] | None = None) -> Field:
 
 
 def patterns(name: str) -> Field:
-    """A list of regular expressions, any case; None of them matches the empty text, or it would match everything."""
-
-    def parsed(value: Any) -> tuple[re.Pattern[str], ...]:
-        found = tuple(re.compile(text, re.IGNORECASE) for text in _texts(value))
-        if any(one.search("") for one in found):
-            raise ValueError
-        return found
-
-    must = "a list of regular expressions, none of which matches an empty reply, such as ['block(ed)? ?list']"
-    return Field(name=name, read=parsed, must=must, needed=False)
+    """A list of regular expressions, any case; none of them matches the empty text, or it would match everything."""
+    must = (
+        "a list of regular expressions without look-around and back-references, none of which matches an empty reply, "
+        "such as ['block(ed)? ?list']"
+    )
+    return Field(name=name, read=lambda value: compiled(_texts(value)), must=must, needed=False)
 
 
 def flag(name: str) -> Field:

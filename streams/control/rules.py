@@ -14,6 +14,7 @@ from typing import Any, Final, Literal, get_args
 from schemas.events import DeliveryType
 from streams.control import fields
 from streams.control.errors import RuleFault
+from streams.control.patterns import SEARCHED, Pattern
 
 Scope = Literal["slot", "slot/provider", "tenant", "tenant/provider", "campaign"]
 Action = Literal["slow_down", "suspend", "deal_elsewhere", "pause_campaign", "pause_tenant", "flag"]
@@ -51,7 +52,7 @@ class Rule:
     share: float = 0.0
     types: frozenset[str] = frozenset({"bounced", "deferred"})
     classes: frozenset[str] = frozenset()
-    reply: tuple[re.Pattern[str], ...] = ()
+    reply: Pattern | None = None
     providers: frozenset[str] = frozenset()
     except_providers: frozenset[str] = frozenset()
 
@@ -62,7 +63,7 @@ class Rule:
             and (not self.classes or class_ in self.classes)
             and (not self.providers or provider in self.providers)
             and provider not in self.except_providers
-            and (not self.reply or any(pattern.search(reply) for pattern in self.reply))
+            and (self.reply is None or self.reply.search(reply[:SEARCHED]) is not None)
         )
 
 

@@ -36,6 +36,8 @@ GIVEN_BACK: Final = frozenset({"bounced", "expired", "rejected", "cancelled", "s
 PARKED_S: Final = 2.0
 # The same for hosts that no list names.  Of sixteen IPs another one is chosen fifteen times in sixteen.
 UNLISTED_S: Final = 15.0
+# And where each of the pool's IPs is closed to those hosts: nothing but time helps, and every look is a deal.
+NOWHERE_S: Final = 300.0
 # A key that can't be read is an operator's mistake: mended within minutes, and no reason to lose mail.
 UNSIGNED_S: Final = 60.0
 # The class of a send that waits for its provider's limits at this slot.
@@ -90,7 +92,10 @@ def withheld(
         if campaign is not None and world.campaign_state(campaign, now, provider) == "paused":
             return _parked(send, "parked", "paused", now, settings, after_s=UNLISTED_S)
         if world.slot_closed(send.slot, provider, now):
-            return _parked(send, "drained", "slot_closed", now, settings, after_s=UNLISTED_S)
+            others = world.weights(send.pool, send.provider, now)
+            somewhere = any(not world.slot_closed(slot, provider, now) for slot, _ in others)
+            after_s = UNLISTED_S if somewhere else NOWHERE_S
+            return _parked(send, "drained", "slot_closed", now, settings, after_s=after_s)
     return None
 
 

@@ -11,10 +11,12 @@ from streams.control import loading
 from streams.control.errors import RuleFault
 from streams.delivery import shaping
 from streams.delivery.errors import ShapingFileError
+from streams.delivery.rollup import BY_HOST
 from streams.delivery.routes import nameservers
 from streams.operate.errors import UnknownThingError, UsageFault
 from streams.operate.provider_names import check_provider
 from streams.runtime.settings import Settings
+from streams.spread.providers import OTHER
 
 
 def check(settings: Settings, roles: Iterable[str]) -> None:
@@ -23,13 +25,23 @@ def check(settings: Settings, roles: Iterable[str]) -> None:
         if "control" in roles:
             for rule in loading.load(settings.control.automation).rules:
                 named = sorted(rule.providers | rule.except_providers)
-                _check(settings, settings.control.automation, f"[rule.{rule.name}]", named)
+                table = f"[rule.{rule.name}]"
+                _check(settings, settings.control.automation, table, named)
+                _no_host(settings, settings.control.automation, table, named)
         if "sender" in roles:
             named = sorted(shaping.load(settings.smtp.shaping).named)
             _check(settings, settings.smtp.shaping, "[provider]", named)
             nameservers(settings.dns.servers)
     except (RuleFault, ShapingFileError, ValueError) as error:
         raise UsageFault(str(error)) from error
+
+
+def _no_host(settings: Settings, file: Path | None, table: str, providers: Iterable[str]) -> None:
+    """Raise UsageFault for a host's own name: deliveries say `other` of all such hosts, so no rule would ever fire."""
+    for name in providers:
+        if name.startswith(BY_HOST) and name not in settings.providers.values():
+            fix = f"deliveries to hosts that no list names are {OTHER}'s; name {OTHER}, and the host in reply"
+            raise UsageFault(f"{file}: {table}: no provider {name!r} here; {fix}")
 
 
 def _check(settings: Settings, file: Path | None, table: str, providers: Iterable[str]) -> None:

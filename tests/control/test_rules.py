@@ -67,6 +67,7 @@ MISTAKES = {
     "factor = 0.5": "[rule.blocked-ip] factor = 0.5: slow_down needs it",
     "action = 'flag'": "[rule.blocked-ip] for = '1h': every action needs it",
     "reply = ['(']": "[rule.blocked-ip] reply = ['(']: must be a list of regular expressions",
+    "reply = ['(?!x)y']": "(invalid perl operator: (?!)",
     "reply = ['.*']": "none of which matches an empty reply",
     "classes = ['polcy']": "[rule.blocked-ip] classes = ['polcy']: no such class",
     "types = ['bounce']": "[rule.blocked-ip] types = ['bounce']: must be a list of some of",

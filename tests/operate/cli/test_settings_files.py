@@ -10,6 +10,7 @@ from streams.operate.cli import app
 RULES = "[rule.blocked-ip]\ncount = 0\n"
 LIMITS = "[provider.docomo]\nconnections = 0\n"
 OF_NOBODY = "[provider.docmoo]\nconnections = 3\n"
+BY_HOST = '[rule.blocked-ip]\nproviders = ["mx:hoster.example"]\n'
 BY_NOBODY = '[rule.blocked-ip]\nproviders = ["Gmail"]\n'
 
 
@@ -22,6 +23,7 @@ BY_NOBODY = '[rule.blocked-ip]\nproviders = ["Gmail"]\n'
         (["up"], "EVENPOST_SMTP__SHAPING", LIMITS, "[provider.docomo] connections = 0: must be a whole"),
         (["up"], "EVENPOST_SMTP__SHAPING", OF_NOBODY, "[provider]: no provider 'docmoo'; did you mean docomo?"),
         (["worker", "control"], "EVENPOST_CONTROL__AUTOMATION", BY_NOBODY, "[rule.blocked-ip]: no provider 'Gmail'"),
+        (["up"], "EVENPOST_CONTROL__AUTOMATION", BY_HOST, "[rule.blocked-ip]: no provider 'mx:hoster.example' here"),
     ],
 )
 def test_a_mistake_in_a_file_that_a_setting_names_is_told_before_anything_starts(
