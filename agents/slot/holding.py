@@ -52,8 +52,8 @@ class Granted:
 class Holding:
     """One session's.
 
-    `longest_s` is how long one is held, `withheld` says why a send may not go at all, `conclude` takes the outcome of
-    one that ends.
+    `longest_s` is how long one is held, `withheld` says why a send may not go at all, `shut_out` what becomes of one
+    whose provider takes nothing from this slot; `conclude` takes the outcome of one that ends.
     """
 
     def __init__(
@@ -64,12 +64,14 @@ class Holding:
         *,
         longest_s: float,
         withheld: Callable[[Begun, Moment], Outcome | None],
+        shut_out: Callable[[Begun, Moment], Outcome],
         conclude: Callable[[Begun, Outcome], None],
     ) -> None:
         self._shaper = shaper
         self._inbox = inbox
         self._settings = settings
         self._withheld = withheld
+        self._shut_out = shut_out
         self._conclude = conclude
         self._longest_s = longest_s
         self._hold: Hold[Begun] = Hold(longest_s)
@@ -162,7 +164,7 @@ class Holding:
         """Why it need not wait: it may not go at all, or its provider takes nothing from this slot."""
         outcome = self._withheld(begun, now)
         if outcome is None and self._shaper.limits.closed_until(begun.provider, now) is not None:
-            return outcomes.shut_out(begun.send, "shut to this slot", now.at, self._settings)
+            return self._shut_out(begun, now)
         return outcome
 
     def _sent_back(self, begun: Begun, now: Moment, ahead: int) -> Outcome:

@@ -104,6 +104,9 @@ class Session:
             withheld=lambda begun, now: outcomes.withheld(
                 begun.send, shared.world, now.at, shared.outcome_settings, provider=begun.provider
             ),
+            shut_out=lambda begun, now: outcomes.shut_out(
+                begun.send, shared.world, now.at, shared.outcome_settings, provider=begun.provider
+            ),
             conclude=self._conclude,
         )
 

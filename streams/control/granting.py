@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Final
 
 from schemas import ids
+from streams.delivery.rollup import BY_HOST
 from streams.delivery.shaping import Shaping
 from streams.spread.capacity import pool_capacity, slot_rate
 from streams.spread.dealing import Weights
@@ -96,10 +97,13 @@ class Granting:
         return found
 
     def _providers(self) -> set[str]:
-        """Those that have limits of their own, those of which a sender learned any, and those that mail waits for."""
+        """Those that have limits of their own, those of which a sender learned any, and those that mail waits for.
+
+        Not hosts that no list names: no mail is dealt under their names, and there are thousands.
+        """
         demanded = (name.partition("/")[2] for one in list(self._world.demands.values()) for name in one.capacity)
         learned = (one.provider for one in list(self._world.conditions.values()))
-        return {*self._shaping.named, *learned, *demanded}
+        return {one for one in (*self._shaping.named, *learned, *demanded) if not one.startswith(BY_HOST)}
 
     def _rates(self, provider: str, now: datetime) -> Callable[[int], float | None]:
         limit = self._shaping.limits(provider).messages_per_s

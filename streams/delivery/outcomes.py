@@ -36,7 +36,7 @@ GIVEN_BACK: Final = frozenset({"bounced", "expired", "rejected", "cancelled", "s
 PARKED_S: Final = 2.0
 # The same for hosts that no list names.  Of sixteen IPs another one is chosen fifteen times in sixteen.
 UNLISTED_S: Final = 15.0
-# And where each of the pool's IPs is closed to those hosts: nothing but time helps, and every look is a deal.
+# And where none of the pool's IPs may send to those hosts: nothing but time helps, and every look is a deal.
 NOWHERE_S: Final = 300.0
 # A key that can't be read is an operator's mistake: mended within minutes, and no reason to lose mail.
 UNSIGNED_S: Final = 60.0
@@ -92,9 +92,7 @@ def withheld(
         if campaign is not None and world.campaign_state(campaign, now, provider) == "paused":
             return _parked(send, "parked", "paused", now, settings, after_s=UNLISTED_S)
         if world.slot_closed(send.slot, provider, now):
-            others = world.weights(send.pool, send.provider, now)
-            somewhere = any(not world.slot_closed(slot, provider, now) for slot, _ in others)
-            after_s = UNLISTED_S if somewhere else NOWHERE_S
+            after_s = _dealt_after_s(send, world, now, provider)
             return _parked(send, "drained", "slot_closed", now, settings, after_s=after_s)
     return None
 
@@ -109,12 +107,20 @@ def shaped(send: Send, limit: str, now: datetime, settings: OutcomeSettings, *, 
     return _parked(send, "parked", SHAPED, now, settings, after_s=after_s, limit=limit)
 
 
-def shut_out(send: Send, limit: str, now: datetime, settings: OutcomeSettings) -> Outcome:
-    """The outcome of a send whose provider takes nothing from this slot for a while: it is dealt anew, elsewhere.
+def shut_out(send: Send, world: World, now: datetime, settings: OutcomeSettings, *, provider: str) -> Outcome:
+    """The outcome of a send whose provider takes nothing from this slot for a while: it is dealt anew, elsewhere."""
+    after_s = _dealt_after_s(send, world, now, provider)
+    return _parked(send, "drained", SHAPED, now, settings, after_s=after_s, limit="shut to this slot")
 
-    A little later, so that the dealer knows of it by then.
+
+def _dealt_after_s(send: Send, world: World, now: datetime, provider: str) -> float:
+    """When a send is dealt anew that may not go from here to this provider: a little later, so that the dealer knows.
+
+    What is the matter with hosts that no list names, it never does.
     """
-    return _parked(send, "drained", SHAPED, now, settings, after_s=PARKED_S, limit=limit)
+    if provider in {"", send.provider}:
+        return PARKED_S
+    return UNLISTED_S if world.weights(send.pool, provider, now) else NOWHERE_S
 
 
 def unsigned(send: Send, now: datetime, settings: OutcomeSettings) -> Outcome:

@@ -120,6 +120,14 @@ def test_capacity_is_named_where_anything_bounds_a_provider(pool: Pool) -> None:
     assert pool.grants.capacity["shared/gmail"] == 15.0  # and half the share: the other one goes as before
 
 
+def test_a_host_of_no_name_is_in_no_lease(pool: Pool) -> None:
+    """No mail is dealt under its name; thousands of them may have throttled an IP each."""
+    pool.read()
+    host = "mx:hoster.example"
+    pool.tell("conditions", f"1/{host}", slot=1, provider=host, health="throttled", at=NOW, rate_per_s=4.0)
+    assert "shared/gmail" in pool.grants.capacity and f"shared/{host}" not in pool.grants.capacity
+
+
 def test_where_a_providers_limit_decides_a_standing_queue_leaves(pool: Pool) -> None:
     """A twentieth less than the limit while seconds of mail wait in a slot; the other pool is granted all of it."""
     full = {"s1": int((EASED_ABOVE_S + 1) * START_PER_S)}

@@ -155,5 +155,23 @@ def test_a_refusal_of_the_ip_for_good_is_dealt_anew_and_any_other_comes_back_to_
     assert late.delivery.type == "expired"
 
 
+def test_what_a_host_of_no_name_takes_from_no_ip_is_looked_at_each_five_minutes() -> None:
+    """Each look is a deal and a return; a named provider's mail is not even dealt, so that is told at once."""
+    world, host = World(), "mx:hoster.example"
+    apply = partial(_apply, world)
+    for slot in (3, 4):
+        via = {"kind": "bind", "address": f"127.0.0.{slot}"}
+        apply("egress", str(slot), slot=slot, via=via, ehlo=f"m{slot}.mail.example")
+    mail, waits = send(slot=3, provider="other"), []
+    for provider in ("other", host, host, host):
+        outcome = outcomes.shut_out(mail, world, NOW, SETTINGS, provider=provider)
+        assert outcome.returned is not None and outcome.returned.kind == "drained"
+        waits.append((outcome.returned.due - NOW).total_seconds())
+        slot = 2 + len(waits)
+        word = {"health": "blocked", "until": NOW + timedelta(hours=1), "evidence": "the day's messages are used up"}
+        apply("conditions", f"{slot}/{host}", slot=slot, provider=host, at=NOW, **word)
+    assert waits == [2.0, 15.0, 300.0, 300.0]
+
+
 def _apply(world: World, topic: str, record_key: str, /, **body: object) -> None:
     world.apply(topic, record_key, msgspec.json.encode(body))
