@@ -180,8 +180,9 @@ def sent_again(send: Send) -> Send:
 
 
 def _deferred(send: Send, result: Result, now: datetime, settings: OutcomeSettings, jitter: float) -> Outcome:
+    elsewhere = _refuses_the_ip(result)
     due = retry.next_due(
-        result.class_,
+        retry.IP_REFUSED if elsewhere else result.class_,
         attempt=send.attempt,
         now=now,
         expire_at=send.expire_at,
@@ -190,8 +191,7 @@ def _deferred(send: Send, result: Result, now: datetime, settings: OutcomeSettin
     )
     if due is None:
         return _outcome(send, "expired", result.class_, now, settings, result=result)
-    kind: Literal["retry", "drained"] = "drained" if _refuses_the_ip(result) else "retry"
-    returned = Return(kind=kind, send=send, due=due, reason=result.class_, at=now)
+    returned = Return(kind="drained" if elsewhere else "retry", send=send, due=due, reason=result.class_, at=now)
     return _outcome(send, "deferred", result.class_, now, settings, result=result, returned=returned)
 
 

@@ -9,6 +9,8 @@ from functools import cache
 from importlib import resources
 from typing import Final
 
+# The schedule of what is refused for its IP's sake, and dealt anew.
+IP_REFUSED: Final = "ip_refused"
 # Retries of a burst would come back as a burst; up to a quarter later each spreads them without changing the order
 # of magnitude that the schedule promises.
 JITTER_SHARE: Final = 0.25
