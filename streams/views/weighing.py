@@ -1,7 +1,8 @@
 """The weights of each pool at each provider, remembered until something said of them changes.
 
 1. Whoever folds a record in says what it is about: `touch(provider)`, or `touch()` where it is about all providers.
-2. `of` answers from memory while nothing was said since, and no `until` and no day passed; else it weighs anew.
+2. `of` answers from memory while nothing was said since, and no `until` and no day passed; else it weighs anew, as it
+   does where the clock was set back.
 3. An answer equal to the one before is the same object: the dealer compares by identity (streams.spread.dealing).
 
 Written by one thread, read by others: a reader that weighs while something is said remembers the count of edits from
@@ -33,6 +34,7 @@ class Share:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Known:
     edits: int
+    since: datetime
     until: datetime
     share: Share
 
@@ -88,7 +90,7 @@ class Weighing:
     def _current(self, pool: str, provider: str, now: datetime) -> _Known:
         edits = self._edits + self._edits_of.get(provider, 0)
         known = self._known.get((pool, provider))
-        if known is None or known.edits != edits or known.until <= now:
+        if known is None or known.edits != edits or not known.since <= now < known.until:
             known = self._known[pool, provider] = self._weighed(pool, provider, now, edits)
         return known
 
@@ -101,13 +103,14 @@ class Weighing:
         pooled = sorted((one for one in list(self._egress.values()) if one.pool == pool), key=lambda one: one.slot)
         if provider and provider not in self._edits_of and all(one.warmup is None for one in pooled):
             plain = self._current(pool, "", now)  # nothing is said of this provider alone
-            return _Known(edits=edits, until=plain.until, share=plain.share)
+            return _Known(edits=edits, since=plain.since, until=plain.until, share=plain.share)
         held = self.held(now)
         found = [(one.slot, weigh(self._said(one, provider, held), provider, now)) for one in pooled]
         weights = tuple((slot, one.weight) for slot, one in found if one.weight > 0)
         allowances = tuple((slot, one.allowance) for slot, one in found if one.allowance is not None and one.weight > 0)
         until = min((one.changes_at for _, one in found), default=NEVER)
-        return _Known(edits=edits, until=min(until, self._held_until(now)), share=self._same(weights, allowances))
+        until = min(until, self._held_until(now))
+        return _Known(edits=edits, since=now, until=until, share=self._same(weights, allowances))
 
     def _same(self, weights: Weights, allowances: tuple[tuple[int, int], ...]) -> Share:
         if not weights:

@@ -134,6 +134,13 @@ def test_after_a_clock_was_set_back_the_leases_of_its_future_count_no_more() -> 
     assert pool.slots() == [0, 2, 3]
 
 
+def test_after_a_clock_was_set_back_what_had_ended_stands_again() -> None:
+    """A suspension of an hour, looked at by a clock that was a year ahead for a moment."""
+    pool = Pool()
+    pool.control(2, until=NOW + timedelta(hours=1))
+    assert [pool.slots(days=days) for days in (0, 365, 0)] == [[0, 1, 3], [0, 1, 2, 3], [0, 1, 3]]
+
+
 def test_a_warming_slot_has_its_days_weight_and_allowance_at_each_provider() -> None:
     """The day's word for gmail; the first day's at a provider that CONTROL said nothing of."""
     pool = Pool()
