@@ -80,7 +80,7 @@ class Limiter:
         if reply == "open":
             self.learned.accepted(now, began=began)
         elif reply == "none":  # it did not reach the receiver: the day's place is another's
-            if day in {None, self.day}:
+            if day is None or day == self.day:
                 self.today = max(0, self.today - 1)
             self.learned.unknown(began=began)
         elif self.learned.throttled(now, began=began):

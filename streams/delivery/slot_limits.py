@@ -111,7 +111,6 @@ class SlotLimits:
         """One goes; also where it should not: an attempt that is begun anew."""
         known = self._at(provider, now)
         known.used_at = now.s
-        known.limiter.today_of(now.day)
         known.limiter.begin(now.s)
         return Turn(provider, now.s, known.limiter.day)
 

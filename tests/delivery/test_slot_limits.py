@@ -145,7 +145,10 @@ def test_what_ends_after_midnight_gives_back_no_place_of_the_new_day() -> None:
     """Two began yesterday and reached nobody: of today's two messages one is left, not three."""
     slot = limits({"docomo": Limits(messages_per_day=2)})
     midnight_s = (datetime(2026, 11, 25, tzinfo=UTC) - BEGIN).total_seconds()
-    yesterday = [slot.begin("docomo", at(midnight_s - number)) for number in (2, 1)]
+    yesterday = []
+    for before_s in (2, 1):
+        assert slot.wait_s("docomo", at(midnight_s - before_s)) == 0
+        yesterday.append(slot.begin("docomo", at(midnight_s - before_s)))
     one_goes(slot, "docomo", midnight_s + 1, came_to=TAKEN)
     for turn in yesterday:
         slot.end(turn, None, at(midnight_s + 2))
