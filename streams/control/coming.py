@@ -1,6 +1,7 @@
 """What waits at the gates and would go within the span, out of their demands; pure.
 
-1. Each demand counts while it is fresh: a gate that is gone tells no more.
+1. Each demand counts while it is fresh: a gate that is gone tells no more.  One from the future, of a clock that ran
+   ahead, would count until then, so it is none.
 2. Of a campaign with a pace only as much comes as its pace lets through until the span ends.
 """
 
@@ -22,7 +23,7 @@ def waiting(demands: Iterable[Demand], paces: Mapping[str, float], *, now: datet
     providers: Counter[str] = Counter()
     paced: Counter[str] = Counter()
     for demand in demands:
-        if now - demand.at > FRESH:
+        if abs(now - demand.at) > FRESH:
             continue
         tenants.update(demand.tenants)
         paced.update(demand.paces)

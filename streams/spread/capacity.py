@@ -17,7 +17,7 @@ def slot_rate(condition: Condition | None, limit_per_s: float | None, *, slow_to
     """Sends a second of one slot to one provider; None = no limit."""
     rate = limit_per_s
     if condition is not None and condition.rate_per_s is not None:
-        fresh = now - condition.at < timedelta(seconds=CONDITION_S)
+        fresh = abs(now - condition.at) < timedelta(seconds=CONDITION_S)  # from the future: none, as for weights
         if fresh:
             rate = condition.rate_per_s if rate is None else min(rate, condition.rate_per_s)
     return None if rate is None else rate * slow_to

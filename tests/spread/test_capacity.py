@@ -32,7 +32,7 @@ def condition(rate: float | None, *, age_s: float = 0.0) -> Condition:
         (condition(8.0, age_s=120), None, 1.0, None),
         (condition(80.0), 50.0, 1.0, 50.0),
         (condition(None), 50.0, 1.0, 50.0),
-        (msgspec.structs.replace(condition(8.0), at=datetime.max.replace(tzinfo=UTC)), 50.0, 1.0, 8.0),
+        (msgspec.structs.replace(condition(8.0), at=datetime.max.replace(tzinfo=UTC)), 50.0, 1.0, 50.0),
         (condition(8.0), 50.0, 0.25, 2.0),
         (None, 50.0, 0.5, 25.0),
     ],

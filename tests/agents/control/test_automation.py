@@ -214,7 +214,7 @@ async def test_a_tenant_with_a_bad_list_is_paused_and_a_burst_is_seen_coming(
                 begins_at = minute + timedelta(minutes=minutes) - timedelta(days=days)
                 went = msgspec.structs.replace(volume("tenant", "acme", begins_at, attempts=2_000), span_s=60)
                 publisher.send(topics.VOLUMES, volume_key(went), went)
-        demand = Demand(gate_partition=0, at=datetime.now(UTC) + timedelta(minutes=1), tenants={"acme": 50_000})
+        demand = Demand(gate_partition=0, at=datetime.now(UTC) + timedelta(seconds=9), tenants={"acme": 50_000})
         publisher.send(topics.DEMANDS, "0", demand)
     deliver(settings, 1_000)
     deliver(settings, 60, type="bounced", class_="user_unknown")
