@@ -1,5 +1,7 @@
 """Where a slot stands: how far each lane is, which intents have no outcome, and what a commit makes of both."""
 
+import contextlib
+from datetime import date
 from typing import Any
 
 from agents.slot.inbox import Inbox
@@ -27,7 +29,8 @@ class Standing:
         self._inbox = inbox
         self._under_way = under_way
         self._shaper = shaper
-        shaper.limits.resume_day(memory.day, memory.today, shaper.now())
+        with contextlib.suppress(ValueError):  # a checkpoint without one
+            shaper.limits.resume_day(date.fromisoformat(memory.day), memory.today, shaper.now())
         self.lanes = dict(memory.lanes)
         self.in_doubt: dict[Key, Intent] = dict(memory.in_doubt)
         # Events at their end since the last commit, and the dealings that they were.
@@ -50,13 +53,14 @@ class Standing:
     def position(self) -> Position:
         """What a commit tells; asked for when nothing more goes into the transaction."""
         now = self._shaper.now()
+        day, today = self._shaper.limits.today(now)
         checkpoint = Checkpoint(
             slot=self._slot,
             lanes={lane: book.lane() for lane, book in self.lanes.items()},
             open=tuple(self.in_doubt.values()),
             at=now.at,
-            day=now.at.date().isoformat(),
-            today=self._shaper.limits.today(now),
+            day=day.isoformat(),
+            today=today,
         )
         covered = len(self._done)
 

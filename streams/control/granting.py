@@ -25,6 +25,10 @@ KEPT_S: Final = LONGEST_S - AIM_S
 # gone.
 EASED_ABOVE_S: Final = 3.0
 EASED: Final = 0.95
+# What is not gone after so long waits for another reason, a window that is full for one: then all is granted again, and
+# it is tried anew so seldom that it costs less than a hundredth.
+EASED_S: Final = 100.0
+EVERY_S: Final = 600.0
 
 
 class Granting:
@@ -36,6 +40,7 @@ class Granting:
         self._windows = Windows()
         self._pools: dict[str, float] = {}
         self._held: dict[str, tuple[int, ...]] = {}
+        self._eased: dict[str, float] = {}  # since when
         self._read_at: float | None = None
 
     def slots(self) -> list[int]:
@@ -60,7 +65,7 @@ class Granting:
         known = self._read_at is not None and clock - self._read_at <= KEPT_S
         return Grants(
             paces=self._paces(now),
-            capacity=self._capacity(now),
+            capacity=self._capacity(now, clock),
             pools=dict(self._pools) if known else dict.fromkeys(self._pools, 0.0),
             held=tuple(sorted(slot for held in self._held.values() for slot in held)),
         )
@@ -83,12 +88,21 @@ class Granting:
                 paces[key] = campaign.pace_per_s * min(slowed)
         return paces
 
-    def _capacity(self, now: datetime) -> dict[str, float]:
+    def _part(self, pool: str, now: datetime, clock: float) -> float:
+        """What is granted of its providers' limits."""
+        if clock - self._eased.get(pool, clock) >= EVERY_S:
+            del self._eased[pool]
+        if self.queue_s(pool, now) <= EASED_ABOVE_S:
+            return 1.0
+        since = self._eased.setdefault(pool, clock)
+        return EASED if clock - since < EASED_S else 1.0
+
+    def _capacity(self, now: datetime, clock: float) -> dict[str, float]:
         """Of each pool at each provider where anything bounds it."""
         found = {}
         providers = self._providers()
         for pool in self._pools:
-            part = EASED if self.queue_s(pool, now) > EASED_ABOVE_S else 1.0
+            part = self._part(pool, now, clock)
             for provider in providers:
                 weights = self._open(pool, self._world.weights(pool, provider, now))
                 capacity = pool_capacity(weights, self._rates(provider, now))

@@ -3,7 +3,7 @@
 import math
 from typing import Final
 
-__all__ = ["Flow"]
+__all__ = ["FLOW_S", "Flow"]
 
 # Seconds over which it is averaged: longer than a burst, shorter than a limit's changes.
 FLOW_S: Final = 5.0

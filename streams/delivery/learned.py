@@ -3,7 +3,8 @@
 1. A throttled reply says: what was sent lately was too much.  The rate falls below it at once, and all waits for a
    moment so that the receiver's window passes.  Replies to what was begun before are told by the same fact: no news.
    Then one message asks, and the others wait for its answer.  Where hardly anything was sent there is no rate to fall
-   from: a first such reply only makes all wait, another within a minute is believed.
+   from: a first such reply only makes all wait, another within a minute is believed, but not to mean less than could
+   have been told (2 a second): who asks for less says so again.
 2. Near the rate at which it was throttled before, it falls a little (the limit is known); far from it, or soon again,
    by more.  Where nothing at all was accepted since, no rate is the cause: the door is shut, and only the wait doubles.
 3. Each accepted message lets the rate recover: fast at first, slowly near the rate at which it was throttled, then
@@ -16,7 +17,7 @@ The figures and what was measured with them are in docs/adr/0015.
 import math
 from typing import Final, Literal
 
-from streams.delivery.flow import Flow
+from streams.delivery.flow import FLOW_S, Flow
 
 __all__ = ["Health", "Learned"]
 
@@ -83,6 +84,16 @@ class Learned:
         self._ceiling = max(min(rate, ceiling), FLOOR_PER_S) / NEAR
         self._base = NEAR * self._ceiling
 
+    def bound(self, now: float) -> bool:
+        """Where there is no limit: take what goes now for one, so that a part of it can be asked for; whether it did.
+
+        As any learned one it is over when twice as much goes, and is then taken anew for as long as it is asked for.
+        """
+        if self.rate() is not None or self._sent.lately(now) < FEW:
+            return False
+        self.resume(self._sent.per_s(now), self._sent.per_s(now))
+        return True
+
     def rate(self) -> float | None:
         """Messages a second that may go; None = no limit."""
         if self._ceiling is None:
@@ -147,8 +158,9 @@ class Learned:
             return False
         before, self._fell_at = self._fell_at, now
         if self._open:
-            if self._ceiling is not None or self._sent.lately(now) >= FEW or now - before <= RECOVERY_S:
-                self._fall(now)
+            told = self._ceiling is not None or self._sent.lately(now) >= FEW
+            if told or now - before <= RECOVERY_S:
+                self._fall(now, least=FLOOR_PER_S if told else FEW / FLOW_S)
             self._open, self._shut = False, 0
         pause_s = PAUSE_S * 2**self._shut
         self._sent.pause(pause_s)
@@ -158,9 +170,9 @@ class Learned:
             self._block(now)
         return True
 
-    def _fall(self, now: float) -> None:
+    def _fall(self, now: float, *, least: float) -> None:
         rate = self.rate()
-        sent = max(self._sent.per_s(now), FLOOR_PER_S)
+        sent = max(self._sent.per_s(now), least)
         seen = sent if rate is None else min(rate, sent)
         known = self._ceiling
         near = known is not None and seen <= NEAR_LIMIT * known and self._recovered_s > SOON * self._recovery_s()

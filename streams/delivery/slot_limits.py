@@ -11,7 +11,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final
 
 import msgspec
@@ -172,17 +172,23 @@ class SlotLimits:
 
     # ── what a commit keeps ──────────────────────────────────────────────────────────────────────────────────────────
 
-    def today(self, now: Moment) -> dict[str, int]:
-        """What went today, by provider, where that is limited; of more than MOST those where most went."""
-        counts = Counter({provider: self._at(provider, now).limiter.today_of(now.day) for provider in self._by_day})
-        return dict((+counts).most_common(MOST))
+    def today(self, now: Moment) -> tuple[date, dict[str, int]]:
+        """The day that is counted, and what went on it, by provider; of more than MOST those where most went.
 
-    def resume_day(self, day: str, today: Mapping[str, int], now: Moment) -> None:
+        Yesterday's tomorrow, where the clock was set back over midnight: it is no day anew (`Limiter.today_of`).
+        """
+        limiters = {provider: self._at(provider, now).limiter for provider in self._by_day}
+        counts = Counter({provider: limiter.today_of(now.day) for provider, limiter in limiters.items()})
+        day = max((limiter.day for limiter in limiters.values()), default=now.day)
+        of_day = Counter({provider: count for provider, count in counts.items() if limiters[provider].day == day})
+        return date.fromordinal(day), dict((+of_day).most_common(MOST))
+
+    def resume_day(self, day: date, today: Mapping[str, int], now: Moment) -> None:
         """What went on that day by the last commit: another owner's count, or an older one of ours."""
-        if day == now.at.date().isoformat():
+        if now.day <= day.toordinal() <= now.day + 1:
             for provider, count in today.items():
                 limiter = self._at(provider, now).limiter
-                limiter.today = max(count, limiter.today_of(now.day))
+                limiter.today = max(count, limiter.today_of(day.toordinal()))
 
     # ── what is told ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -247,7 +253,10 @@ class SlotLimits:
             if limiter.limits.messages_per_day is not None:
                 self._by_day.add(provider)
             self._resume(provider, known, now)
-        known.limiter.slow_to = self._slow_to(provider, now.at)
+        slow_to = known.limiter.slow_to = self._slow_to(provider, now.at)
+        if slow_to < 1.0 and known.limiter.learned.bound(now.s):
+            known.evidence = f"slowed to {slow_to:g} of what went"
+            self._troubled.add(provider)
         return known
 
     def _resume(self, provider: str, known: _Known, now: Moment) -> None:

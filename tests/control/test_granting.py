@@ -13,7 +13,7 @@ from schemas import topics
 from streams.control.granting import EASED, EASED_ABOVE_S, KEPT_S, Granting
 from streams.delivery.shaping import load
 from streams.spread.leases import Grants
-from streams.spread.window import STANDS_S, START_PER_S, START_SENDS, Queue
+from streams.spread.window import AIM_S, STANDS_S, START_PER_S, START_SENDS, Queue
 from streams.views import World
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
@@ -135,6 +135,21 @@ def test_where_a_providers_limit_decides_a_standing_queue_leaves(pool: Pool) -> 
     assert (pool.grants.capacity["shared/gmail"], pool.grants.capacity["own/gmail"]) == (20.0 * EASED, 10.0)
     pool.read(s1=int(EASED_ABOVE_S * START_PER_S))
     assert (pool.grants.capacity["shared/gmail"], pool.grants.capacity["own/gmail"]) == (20.0, 10.0)
+
+
+def test_a_queue_that_easing_does_not_end_costs_its_providers_less_than_a_hundredth(pool: Pool) -> None:
+    """A pool that its own window bounds has seconds of mail in each slot, for ever; a look in ten minutes is eased."""
+    granted, drained = [], 0
+    for _ in range(1_200):
+        pool.clock += 1.0
+        drained += int(START_PER_S)
+        moves = Queue(done=drained, waiting=int((AIM_S + 1) * START_PER_S), mark=drained)
+        pool.granting.read(dict.fromkeys((1, 2), moves), NOW, pool.clock)
+        granted.append(pool.grants.capacity["shared/gmail"])
+    assert granted[0] == 20.0 * EASED
+    assert granted[150] == granted[-150] == 20.0
+    assert granted.count(20.0 * EASED) == pytest.approx(200, abs=4)
+    assert sum(granted) / (20.0 * len(granted)) > 0.99
 
 
 def test_a_blocked_slot_leaves_the_provider_to_the_others(pool: Pool) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.delivery.learned import BLOCKED_S, FAR, FLOOR_PER_S, NEAR, PAUSE_S, RECOVERY_S, SHUT, Learned
+from streams.delivery.flow import FLOW_S
+from streams.delivery.learned import BLOCKED_S, FAR, FEW, FLOOR_PER_S, NEAR, PAUSE_S, RECOVERY_S, SHUT, Learned
 from streams.delivery.shaping import Limits
 from tests.delivery.throttlers import Throttler, bucket, fixed, run, sliding
 
@@ -65,6 +67,20 @@ def test_one_throttled_reply_in_a_quiet_minute_teaches_no_rate(limit: float | No
                 learned.sent(5.0)
                 learned.accepted(5.1, began=5.0)
         assert (learned.rate() != limit) is believed
+
+
+def test_two_throttled_replies_in_a_quiet_minute_teach_no_trickle() -> None:
+    """Of two messages nobody can tell less than two a second; a third reply says that it is less."""
+    learned, rates = Learned(None, 0.0), list[float]()
+    for began in (1.0, 31.0, 61.0):
+        learned.sent(began)
+        assert learned.throttled(began + 0.1, began=began)
+        rates.append(learned.rate() or math.inf)
+        learned.sent(began + 4)
+        learned.accepted(began + 4.1, began=began + 4)
+    assert rates[0] == math.inf
+    assert rates[1] == pytest.approx(FAR * FEW / FLOW_S)
+    assert rates[2] < 0.5
 
 
 def test_after_a_wait_one_message_asks() -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import itertools
 import math
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import msgspec
+import pytest
 
 from schemas.events import Condition, Outcome
 from streams.delivery.outcomes import OutcomeSettings, concluded
@@ -152,7 +153,7 @@ def test_what_ends_after_midnight_gives_back_no_place_of_the_new_day() -> None:
     one_goes(slot, "docomo", midnight_s + 1, came_to=TAKEN)
     for turn in yesterday:
         slot.end(turn, None, at(midnight_s + 2))
-    assert slot.today(at(midnight_s + 3)) == {"docomo": 1}
+    assert slot.today(at(midnight_s + 3)) == (date(2026, 11, 25), {"docomo": 1})
 
 
 def test_a_new_owner_goes_on_from_what_was_told_lately() -> None:
@@ -233,11 +234,11 @@ def test_a_default_for_the_day_does_not_remember_every_host_for_ever() -> None:
     slot = SlotLimits(3, Shaping(Limits(messages_per_day=9), {}), connections=10, before={})
     for number in range(5_500):
         one_goes(slot, f"mx:{number}.example", number, came_to=TAKEN)
-    assert len(slot.today(at(5_500))) == 5_000
+    assert len(slot.today(at(5_500))[1]) == 5_000
     tomorrow = at(90_000)
     for number in range(10):
         slot.wait_s(f"mx:new-{number}.example", tomorrow)
-    assert slot.today(tomorrow) == {}
+    assert slot.today(tomorrow)[1] == {}
     assert len(slot._known) <= 5_000
 
 
@@ -250,6 +251,25 @@ def test_a_condition_from_beyond_the_calendar_stops_no_slot() -> None:
     assert limits(before={"3/gmail": nonsense}).wait_s("gmail", at(0)) == 0
 
 
+def test_a_control_slows_what_has_no_limit_too() -> None:
+    """Half of the 50 a second that went, also where each IP of the pool is slowed alike; the gates are told why."""
+    share = 1.0
+    slot = SlotLimits(3, Shaping(Limits(), {}), connections=10, before={}, slow_to=lambda _provider, _at: share)
+    for number in range(500):
+        one_goes(slot, "gmail", number / 50, came_to=TAKEN)
+    assert not slot.is_rated("gmail", at(10))
+    share, now, went = 0.5, 10.0, 0
+    while now < 20.0:
+        now += 0.001
+        if slot.wait_s("gmail", at(now)) == 0:
+            slot.end(slot.begin("gmail", at(now)), TAKEN, at(now))
+            went += 1
+    assert went == pytest.approx(250, rel=0.15)
+    (told,) = slot.news(at(20)).values()
+    assert told is not None and told.rate_per_s == pytest.approx(50, rel=0.2)
+    assert told.evidence == "slowed to 0.5 of what went"
+
+
 def test_a_days_count_outlives_its_owner() -> None:
     """Three of four went by the last commit: the next owner sends one; on another day all four."""
     named = {"docomo": Limits(messages_per_day=4), "gmail": Limits()}
@@ -257,14 +277,30 @@ def test_a_days_count_outlives_its_owner() -> None:
     for number in range(3):
         one_goes(former, "docomo", number, came_to=TAKEN)
         one_goes(former, "gmail", number, came_to=TAKEN)
-    kept = former.today(at(3))
-    assert kept == {"docomo": 3}
-    for day, left in (("2026-11-24", 1), ("2026-11-23", 4)):
+    today, kept = former.today(at(3))
+    assert (today, kept) == (date(2026, 11, 24), {"docomo": 3})
+    for day, left in ((today, 1), (today - timedelta(days=1), 4)):
         slot = limits(named)
         slot.resume_day(day, kept, at(10))
         for number in range(left):
             assert slot.closed_until("docomo", at(11)) is None
             one_goes(slot, "docomo", 11 + number, came_to=TAKEN)
         assert slot.closed_until("docomo", at(20)) is not None
-    former.resume_day("2026-11-24", {"docomo": 2}, at(4))
-    assert former.today(at(5)) == {"docomo": 3}
+    former.resume_day(today, {"docomo": 2}, at(4))
+    assert former.today(at(5)) == (today, {"docomo": 3})
+
+
+def test_a_days_count_outlives_a_clock_that_is_set_back_over_midnight() -> None:
+    """A commit at 23:59 of the day before tells the day that is counted; whoever goes on has it, at either time."""
+    named = {"docomo": Limits(messages_per_day=4)}
+    former = limits(named)
+    for number in range(3):
+        one_goes(former, "docomo", number, came_to=TAKEN)
+    before_s = -60.0 - (BEGIN - datetime.combine(BEGIN.date(), datetime.min.time(), UTC)).total_seconds()
+    day, kept = former.today(at(before_s))
+    assert (day, kept) == (BEGIN.date(), {"docomo": 3})
+    for now in (before_s, 10.0):
+        slot = limits(named)
+        slot.resume_day(day, kept, at(now))
+        one_goes(slot, "docomo", now, came_to=TAKEN)
+        assert slot.closed_until("docomo", at(now + 1)) is not None
