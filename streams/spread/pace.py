@@ -15,8 +15,9 @@ from typing import Final
 LONGEST_WAIT_S: Final = 86_400.0
 # Seconds' worth that may be overdrawn by what never waits: longer, and a burst of it would stop the others for minutes.
 DEEPEST_S: Final = 10.0
-# Seconds: where mail waits somebody asks more often, so nothing waited, and the credit is as at the beginning.
-IDLE_S: Final = 10.0
+# Seconds: where mail waits somebody asks each 5 s (`gate.looks`), or a little later while the gate has much to do; so
+# nothing waited, and the credit is as at the beginning.
+IDLE_S: Final = 60.0
 # Its multiples lie as evenly between whole numbers as any do, however many there are.
 _GOLDEN: Final = (math.sqrt(5) - 1) / 2
 

@@ -48,6 +48,12 @@ def test_idle_time_is_worth_one_second_at_most() -> None:
     assert sum(bucket.take(10.0, later) for _ in range(100)) == 10
 
 
+def test_a_slow_pace_is_met_by_a_gate_that_looks_seldom() -> None:
+    """Each 40 s, where the bucket's first send was paid for by another partition: one goes at each look."""
+    bucket = Bucket(NOW, first=0.05)
+    assert sum(bucket.take(0.5, NOW + timedelta(seconds=40 * look)) for look in range(1, 11)) == 10
+
+
 @given(partitions=st.integers(1, 24), pace=st.floats(0.2, 5), looks=st.integers(1, 600), name=st.text(max_size=9))
 def test_buckets_of_all_partitions_let_go_as_one_would(partitions: int, pace: float, looks: int, name: str) -> None:
     """From the beginning, and again after a silence: within two sends, and a second's, of the pace at any time."""
