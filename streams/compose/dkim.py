@@ -30,6 +30,10 @@ NAMES_WIDTH: Final = 70  # characters of the h= tag on a line, under RFC 5322's 
 MIN_BITS: Final = 1024  # RFC 8301 3.2: a verifier must not take less
 TAB: Final = "\t"
 _BLANKS: Final = re.compile(r"[ \t]+")
+# What `relaxed` makes of our own signature's folds, which have nothing but blanks behind them.
+_UNFOLDED: Final = re.compile(r"\r\n +")
+_PADDING: Final = padding.PKCS1v15()
+_HASH: Final = hashes.SHA256()
 
 Field = tuple[str, str]  # name and folded value, as they go on the wire
 
@@ -58,8 +62,8 @@ class Signer:
         )
         # RFC 6376 5.4.2: of fields that occur twice the last is signed first; ours occur once each.
         lines = [relaxed(name, text) for name, text in fields]
-        lines.append(relaxed("DKIM-Signature", value))
-        signature = self._key.sign("\r\n".join(lines).encode("ascii"), padding.PKCS1v15(), hashes.SHA256())
+        lines.append("dkim-signature:" + _UNFOLDED.sub(" ", value))
+        signature = self._key.sign("\r\n".join(lines).encode("ascii"), _PADDING, _HASH)
         encoded = base64.b64encode(signature).decode()
         folded = "\r\n ".join(encoded[start : start + 72] for start in range(0, len(encoded), 72))
         return f"DKIM-Signature: {value}{folded}\r\n".encode("ascii")

@@ -43,6 +43,9 @@ INTEGER_BITS: Final = 256
 # Parsing and compiling cost 30-70 us a token, on CONTROL's loop; real mails have some hundred.
 TOKEN_LIMIT: Final = 10_000
 
+# Characters that a render puts out between two looks at what is left: a mail of 10 KB has 200 pieces.
+PAID_AT: Final = 4_096
+
 # Unspellable in a template, as language.TOLL is.
 _BUDGET: Final = "evenpost budget"
 _WIDE: Final = re.compile(r"\d{4}|:[^{}]*\{")
@@ -282,6 +285,8 @@ class Template:
             if autoescape:
                 language.guard(field, tree)
             self._template = environment.from_string(tree)
+            # Jinja looks them up through a chain of mappings, name by name, for each render.
+            self._template.globals = dict(self._template.globals)
         except TemplateSyntaxError as error:
             reason = error.message or "syntax error"
             if "{{#" in source or "{{/" in source:
@@ -306,10 +311,15 @@ class Template:
         """Fill in one person's variables.  Raises RenderError."""
         context = self._template.new_context({**variables, _BUDGET: budget})
         pieces: list[str] = []
+        made, add = 0, pieces.append
         try:
             for piece in self._template.root_render_func(context):
-                budget.emit(len(piece))
-                pieces.append(piece)
+                add(piece)
+                made += len(piece)
+                if made > PAID_AT:
+                    budget.emit(made)
+                    made = 0
+            budget.emit(made)
         except BoundError as error:
             raise RenderError(self.field, f"the template ran away: {error}") from None
         except UnfitError as error:
