@@ -23,7 +23,6 @@ RUN: Final = (EVENPOST, "chaos", "runtime", "--rounds", "2", "--seed", SEED, "--
 INTERRUPT_S: Final = 90.0
 
 
-@pytest.mark.alone  # beside other tests a rebalance takes longer than the pause before the broker's end: no take-over
 def test_a_worker_stopped_in_its_commit_and_a_killed_broker_change_no_effect(tmp_path: Path) -> None:
     """Two rounds amid 6,000 events: exit 0, each check ok, and neither process nor file is left."""
     command = [*RUN, "6000", "--json"]
@@ -38,8 +37,11 @@ def test_a_worker_stopped_in_its_commit_and_a_killed_broker_change_no_effect(tmp
     figures = told["figures"]
     assert figures["rounds"] == {"broker-kill": 1, "stop-in-commit": 1}
     assert figures["events"] == figures["effects"] == 6_000
+    # The commit in which the worker stopped did not come about.  (Whether another one had its partitions meanwhile
+    # depends on how soon after it the broker ends.)
+    assert figures["decided_again"] > 0, figures
     # Each of the 24 partitions' commits is in the log; samples are as many as a broker that was killed answered for.
-    assert figures["take_overs"] > 0 and figures["commits"] >= 24 and figures["samples"] > 5, figures
+    assert figures["commits"] >= 24 and figures["samples"] > 5, figures
     assert not left_by(tmp_path)
     assert not list(tmp_path.glob("evenpost-chaos-*"))
 
