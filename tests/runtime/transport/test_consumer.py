@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +14,7 @@ from faust.types import TP
 
 from streams.runtime.app import make_app
 from streams.runtime.settings import KafkaSettings, Settings
+from streams.runtime.transport.draining import FULL_S
 
 RECORDS = 500
 PARTITION = TP("t.sends.marketing", 0)
@@ -105,3 +107,33 @@ async def test_why_an_assignment_is_not_confirmed_is_told_once(
         consumer._thread.thread_loop = there
     told = [record.getMessage() for record in caplog.records if "Assignment not confirmed" in record.getMessage()]
     assert ["Event loop is closed" in line for line in told] == [True, False]
+
+
+async def test_a_partition_that_is_let_go_is_fetched_at_once_where_all_were_held(tmp_path: Path) -> None:
+    """Stock Faust sleeps for a second then, and waits as long in a fetch of the others: 50 ms here."""
+    app = make_app("gate", Settings(data_dir=tmp_path, kafka=KafkaSettings(bootstrap="127.0.0.1:1")), member="gate-0")
+    consumer: Any = app.consumer
+    other = TP("t.recipients.marketing", 1)
+    asked: list[tuple[set[TP], float]] = []
+
+    async def fetch(active_partitions: set[TP], timeout: float) -> dict[TP, Any]:  # noqa: ASYNC109  # Faust's signature
+        asked.append((set(active_partitions), timeout))
+        return {}
+
+    consumer._getmany = fetch
+    consumer.resume_flow()
+    consumer._set_active_tps({PARTITION, other})
+    consumer.hold(PARTITION)
+    consumer.hold(other)
+    waiting = asyncio.create_task(consumer._wait_next_records(1.0))
+    await asyncio.sleep(0.05)
+    assert not asked and not waiting.done()
+    began = time.monotonic()
+    consumer.let_go(other)
+    await waiting
+    assert time.monotonic() - began < 0.2
+    assert asked == [({other}, FULL_S)]
+    consumer.let_go(PARTITION)
+    await consumer._wait_next_records(1.0)
+    assert asked[1] == ({PARTITION, other}, 1.0)
+    consumer._thread.thread_loop.close()
