@@ -15,6 +15,7 @@ from streams.operate.bench import processes
 from streams.operate.bench.meter import Meter
 from streams.operate.bench.workloads import Task
 from streams.runtime import logs
+from streams.runtime.partition.slices import SWITCH_S
 from streams.runtime.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -25,6 +26,8 @@ def main() -> None:
     task = msgspec.json.decode(sys.argv[1], type=Task)
     logs.configure("WARNING")
     settings = Settings()
+    if task.side != "stock":  # as the roles that decide run (agents/gate.py); stock's producer has no thread to wait
+        sys.setswitchinterval(SWITCH_S)
     code = 1
     try:
         uvloop.new_event_loop().run_until_complete(_measure(task, settings))

@@ -7,7 +7,18 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from streams.operate.cli import bench_pipeline, bench_sender, bench_spread, bench_state, bench_warmup, proving
+from streams.operate.cli import (
+    bench_compose,
+    bench_delay,
+    bench_latency,
+    bench_pipeline,
+    bench_scale,
+    bench_sender,
+    bench_spread,
+    bench_state,
+    bench_warmup,
+    proving,
+)
 from streams.operate.cli.terminal import settings
 from streams.operate.errors import UsageFault
 
@@ -17,6 +28,10 @@ bench_sender.register(app)
 bench_spread.register(app)
 bench_pipeline.register(app)
 bench_warmup.register(app)
+bench_compose.register(app)
+bench_delay.register(app)
+bench_latency.register(app)
+bench_scale.register(app)
 
 # Below it a run is over before rates and latencies say anything: its rightness is checked alone.
 _TELLING_EVENTS = 12_000

@@ -28,6 +28,8 @@ def pipeline(
     dkim: Annotated[
         bool, typer.Option("--dkim/--no-dkim", help="Without, nothing is signed: what all the rest costs.")
     ] = True,
+    gates: Annotated[int, typer.Option("--gates", min=1, max=16, help="Gate processes.")] = 1,
+    senders: Annotated[int, typer.Option("--senders", min=1, max=16, help="Sender processes.")] = 1,
     profile: Annotated[
         Path | None,
         typer.Option(
@@ -48,6 +50,7 @@ def pipeline(
 
     Example: evenpost bench pipeline --messages 50000
     """
+    from streams.operate.bench.mailing import Size
     from streams.operate.bench.pipeline import report, run, verdict
     from streams.operate.bench.pipeline.work import Plan
     from streams.operate.chaos.screen import ChaosScreen
@@ -55,7 +58,8 @@ def pipeline(
 
     if size not in {10, 30}:
         raise UsageFault(f"--size {size}: there are messages of 10 and of 30 KB")
-    planned = Plan(events=messages, size=10 if size == 10 else 30, signed=dkim)  # noqa: PLR2004  # as just said
+    kb: Size = 10 if size == 10 else 30  # noqa: PLR2004  # as just said
+    planned = Plan(events=messages, size=kb, signed=dkim, gates=gates, senders=senders)
     folder = Path(tempfile.mkdtemp(prefix="evenpost-bench-"))
 
     def measured() -> run.Benched:

@@ -21,7 +21,7 @@ from streams.operate.chaos.watching import Watcher
 from streams.operate.proof import processes
 from streams.operate.proof.checks import Check
 from streams.operate.proof.receiving import make_key
-from streams.operate.up import WORKER, Fleet
+from streams.operate.up import ROLES, WORKER, Fleet
 
 # Seconds: a busy machine of two cores has all roles ready in a third of it.
 READY_S: Final = 120.0
@@ -58,7 +58,8 @@ def bench(folder: Path, watcher: Watcher, planned: Plan, *, profiles: Path | Non
         before = signing.per_core_second(settings, "before")
         watcher.phase("starting")
         program = WORKER if planned.signed else unsigned.PROGRAM
-        with Fleet(settings, say=watcher.note, program=program) as fleet:
+        roles = dict.fromkeys(ROLES, 1) | {"gate": planned.gates, "sender": planned.senders}
+        with Fleet(settings, roles=roles, say=watcher.note, program=program) as fleet:
             fleet.wait_ready(READY_S)
             watcher.phase("declaring tenant, IPs, suppressions, campaign")
             stage.declare(fleet.settings, events=planned.events, size=planned.size)

@@ -60,15 +60,21 @@ def declare(of: Settings, *, events: int, size: Size) -> None:
         for request in requests:
             publisher.send(SUPPRESSION_REQUESTS, request.scope, request)
         publisher.send(CAMPAIGNS, key, campaign)
-    until(_taken_in(of, len(requests)), DECLARED_S, "CONTROL or FEEDBACK did not take in what was declared; see logs/")
+    wait_taken_in(of, campaigns=1, requests=len(requests))
+
+
+def wait_taken_in(of: Settings, *, campaigns: int, requests: int) -> None:
+    """Until so many campaigns are compiled and suppressions stand, and every worker knows.  Raises FleetError."""
+    fact = _taken_in(of, campaigns, requests)
+    until(fact, DECLARED_S, "CONTROL or FEEDBACK did not take in what was declared; see logs/")
     time.sleep(FRESH_S)  # no gate decides by a view that has not confirmed its end for so long
 
 
-def _taken_in(of: Settings, requests: int) -> Callable[[], bool]:
+def _taken_in(of: Settings, campaigns: int, requests: int) -> Callable[[], bool]:
     def fact() -> bool:
         world = read_world(of, TENANTS, CAMPAIGNS, CONTENTS)
         contents = [world.content(campaign) for campaign in world.campaigns.values()]
-        compiled = bool(contents) and all(one is not None and one.state == "compiled" for one in contents)
+        compiled = len(contents) >= campaigns and all(one is not None and one.state == "compiled" for one in contents)
         return compiled and sum(one.value is not None for one in read_all(of, SUPPRESSIONS)) >= requests
 
     return fact

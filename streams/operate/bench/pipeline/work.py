@@ -40,11 +40,13 @@ Track = Sequence[tuple[float, int]]  # seconds since the beginning, messages at 
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What is asked for: recipient events, KB a message, whether it is signed."""
+    """What is asked for: recipient events, KB a message, whether it is signed; how many gates and senders share it."""
 
     events: int
     size: Size = 10
     signed: bool = True
+    gates: int = 1
+    senders: int = 1
 
 
 class Worked(msgspec.Struct, frozen=True, kw_only=True):

@@ -56,8 +56,8 @@ def test_a_small_run_is_right(tmp_path: Path) -> None:
 
 
 def test_without_dkim_nothing_is_signed(tmp_path: Path) -> None:
-    """The figure says so, and what came to the sink bears no signature; a message of 30 KB is one."""
-    told = ran(tmp_path, "--no-dkim", "--size", "30")
+    """The figure says so, and what came to the sink bears no signature; 30 KB each, by two gates and two senders."""
+    told = ran(tmp_path, "--no-dkim", "--size", "30", "--gates", "2", "--senders", "2")
     assert {one["name"] for one in told["checks"]} == CHECKS | {"signed in spite of --no-dkim"}
     assert told["figures"]["dkim"] is False
     assert told["figures"]["octets"] == pytest.approx(30_720, rel=0.03)
