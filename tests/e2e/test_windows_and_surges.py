@@ -23,8 +23,8 @@ AHEAD_S: Final = 10
 HOUR: Final = timedelta(hours=1)
 
 
-def test_mail_waits_for_its_window_or_ends_there(world: Box) -> None:
-    """Who is in the window gets it at once, the others when it opens and not before; with `drop` never."""
+def test_mail_waits_for_its_window_and_a_burst_is_told_before_it_goes_out(world: Box) -> None:
+    """Who is in the window gets it at once, the others when it opens, with `drop` never; meanwhile a tenant bursts."""
     world.tenant("windowed")
     opens = (datetime.now(UTC) + timedelta(seconds=AHEAD_S + 60)).replace(second=0, microsecond=0)
     window = {"opens": f"{opens:%H:%M}", "closes": f"{opens + 12 * HOUR:%H:%M}"}
@@ -40,6 +40,9 @@ def test_mail_waits_for_its_window_or_ends_there(world: Box) -> None:
     until(lambda: len(arrivals.of("windowed")) >= 20, "those who are in the window")
     assert datetime.now(UTC) < opens, "the machine was too slow to see it"
     assert {one.rcpt_to.partition("-")[0] for one in arrivals.of("windowed")} == {"later10", "drop10"}
+
+    burst_is_told(world)
+
     assert world.balanced(later, events=30).types == {"accepted": 30}
     came = times(arrivals.of("windowed"), lambda one: one.rcpt_to.startswith("later20"))
     assert len(came) == 20
@@ -47,7 +50,7 @@ def test_mail_waits_for_its_window_or_ends_there(world: Box) -> None:
     assert came[-1] < opens.timestamp() + AHEAD_S
 
 
-def test_a_burst_is_told_before_it_goes_out(world: Box) -> None:
+def burst_is_told(world: Box) -> None:
     """What the gates hold back of a tenant that has 10 mails an hour: an incident while most of it still waits."""
     world.tenant("bursting")
     hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)

@@ -14,7 +14,9 @@ from xdist.scheduler import LoadScopeScheduling
 
 WORLD: Final = "world"
 # The files whose tests share the fixture `world` of tests/e2e: together 190 s of two idle cores.
-IN_WORLD: Final = frozenset(f"tests/e2e/test_{name}.py" for name in ("malformed", "repeats", "restarts", "shaping"))
+IN_WORLD: Final = frozenset(
+    f"tests/e2e/test_{name}.py" for name in ("malformed", "repeats", "restarts", "shaping", "windows_and_surges")
+)
 # Groups of about half a minute or more there, the longest first.
 LONGEST: Final = (
     WORLD,

@@ -19,6 +19,7 @@ from tests.support.left_over import environment, left_by
 EVENPOST = Path(sys.executable).with_name("evenpost")
 
 
+@pytest.mark.acceptance  # 40 s of three workers' time, for what the pipeline's small runs show but for its order
 @pytest.mark.integration
 @pytest.mark.timeout(240)
 def test_a_small_run_is_right(tmp_path: Path) -> None:
